@@ -11,7 +11,7 @@ BUILD=${BUILD:?tests/run sets BUILD}
 ROOT=$(mktemp -d /tmp/polder-test-XXXXXX)
 chmod 711 "$ROOT"  # QEMU runs under a uid of its own and must reach its image
 export POLDER_ROOT=$ROOT
-SHARED_CACHE=${TMPDIR:-/tmp}/polder-test-cache-$(id -u)
+SHARED_CACHE=$BUILD/test-cache
 
 polder() {
 	"$BUILD/polder" "$@"
@@ -92,21 +92,34 @@ gone() {
 	! kill -0 "$1" 2>/dev/null
 }
 
-# Processes that run from this scenario's directory: what would be left behind.
+# Polder's processes that belong to this scenario, and their QEMUs: pids, one a line.
 ours() {
-	pgrep -f -- "$ROOT" || true
+	local process pid
+	for process in /proc/[0-9]*; do
+		pid=${process#/proc/}
+		[ "$pid" = $$ ] && continue
+		case $(readlink "$process/exe" 2>/dev/null) in
+		*/polderd* | */polder-agent* | */polder-vm* | */qemu-system-*) ;;
+		*) continue ;;
+		esac
+		if tr '\0' '\n' <"$process/cmdline" 2>/dev/null | grep -qF -- "$ROOT" ||
+			tr '\0' '\n' <"$process/environ" 2>/dev/null | grep -qF -- "$ROOT"; then
+			echo "$pid"
+		fi
+	done
 }
 
 # One image build serves all scenarios: the cache is copied, never shared while it is written.
 use_shared_image() {
 	mkdir -p "$ROOT/cache"
-	if [ -d "$SHARED_CACHE/image/tiny" ]; then
+	if [ "$SHARED_CACHE/image/tiny/kernel" -nt "$BUILD/polder-guest" ]; then
 		cp -a "$SHARED_CACHE/." "$ROOT/cache/"
 		return
 	fi
 	must polder image build tiny
 	rm -rf "$SHARED_CACHE"
 	cp -a "$ROOT/cache" "$SHARED_CACHE"
+	touch "$SHARED_CACHE/image/tiny/kernel"
 }
 
 cleanup() {

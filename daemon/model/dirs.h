@@ -27,3 +27,6 @@ char *dirs_vm_state(const struct dirs *dirs, const char *name);
 /* dirs_tool(name): absolute path of a program or data file of ours: next to the running executable in a build tree
  * (build/NAME, or POLDER_LIBEXEC), else the installed libexec directory. Caller frees. */
 char *dirs_tool(const char *name);
+
+/* Where the system daemon listens: anyone may try it before starting a daemon of his own. */
+#define DIRS_SYSTEM_SOCKET "/run/polder/polder.sock"

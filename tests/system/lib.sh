@@ -8,6 +8,8 @@
 #   skip REASON          leave with 77
 set -u
 BUILD=${BUILD:?tests/run sets BUILD}
+TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+export TOP
 ROOT=$(mktemp -d /tmp/polder-test-XXXXXX)
 chmod 711 "$ROOT"  # QEMU runs under a uid of its own and must reach its image
 export POLDER_ROOT=$ROOT

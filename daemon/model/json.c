@@ -200,8 +200,11 @@ static JsonNode *parse_object(struct parser *parser)
 			if (!name)
 				return NULL;
 			if (json_object_has_member(object, name)) {
+				g_autofree char *start = g_strndup(name, LIMIT_NAME_BYTES);
+				g_autofree char *shown = g_strescape(start, NULL);
+
 				g_set_error(parser->error, POLDER_ERROR, POLDER_ERROR_INVALID,
-					    "field '%.*s' is given twice", LIMIT_NAME_BYTES, name);
+					    "field '%s' is given twice", shown);
 				return NULL;
 			}
 			if (!take(parser, ':')) {

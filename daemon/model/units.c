@@ -9,7 +9,7 @@
 static const char size_letters[] = "KMGTPE";
 
 /* Digits before the unit: at most this many are looked at, so that the products below fit 128 bits. */
-#define NUMBER_DIGITS_MAX 19
+#define NUMBER_DIGITS_MAX 20
 
 static gboolean size_invalid(const char *text, GError **error)
 {
@@ -60,7 +60,7 @@ gboolean size_parse(const char *text, guint64 *bytes, GError **error)
 	shift = size_unit_shift(at);
 	if (shift < 0)
 		return size_invalid(text, error);
-	/* number < 10^19 < 2^64 and shift ≤ 60: no overflow in 128 bits. */
+	/* number < 10^20 < 2^67 and shift ≤ 60: no overflow in 128 bits. */
 	total = number << shift;
 	if (total % divisor != 0 || total / divisor > G_MAXUINT64)
 		return size_invalid(text, error);

@@ -6,7 +6,7 @@
  *      └──────port_opened(FALSE)─────┴──┴─────────────────────────────────◀─┘
  *
  * Everything a guest says is hostile: lines are bounded (LIMIT_GUEST_LINE_BYTES), garbage is skipped by syncing again,
- * silence ends with LIMIT_GUEST_TIMEOUT_MS. Runs on the caller's thread-default main context; never blocks. */
+ * silence ends with LIMIT_GUEST_TIMEOUT_MS. Runs on the default main context; never blocks. */
 #pragma once
 
 #include <gio/gio.h>
@@ -23,7 +23,8 @@ struct guest_events {
 };
 
 #define GUEST_ADDRESSES_MAX 32u
-#define GUEST_REFRESH_MS 30000u /* addresses are asked for this often while ready: also how an agent gone silent is noticed */
+#define GUEST_REFRESH_MS \
+	30000u /* addresses are asked for this often while ready: also how an agent gone silent is noticed */
 
 /* guest_new(run_dir, events, user_data): `run_dir` is the VM's own directory (RUN/vm/NAME), copied; `events` must
  * outlive the guest. Connects to nothing before guest_port_opened(TRUE). */

@@ -1,0 +1,44 @@
+/* A VM's run directory as the agent sees it: the intent it writes, the exit record and the lock of polder-vm it reads.
+ * All of it blocks on the file system: for worker threads, but for exit records (small, in RUN). */
+#pragma once
+
+#include <glib.h>
+
+#define RUNDIR_ENGINE "qemu"
+
+/* Durable before anything is forked: what a later agent needs to know about a VM it did not start. */
+struct intent {
+	char *name, *uuid, *engine, *accelerator, *boot_id, *console_log;
+	guint64 run;
+	guint64 uid; /* QEMU's; 0: our own */
+};
+
+/* intent_write(run_dir, intent, error): atomic and durable, the directory too. */
+gboolean intent_write(const char *run_dir, const struct intent *intent, GError **error);
+gboolean intent_read(const char *run_dir, struct intent *intent, GError **error);
+void intent_clear(struct intent *intent);
+
+/* The host's boot id, "" when unknown. Caller frees. */
+char *boot_id_get(void);
+
+struct exit_record {
+	guint status; /* code, or 128 + signal */
+	gboolean signalled;
+	gint64 ended_at; /* µs */
+	char *last;      /* QEMU's last line on stderr, may be "" */
+};
+
+/* exit_record_read: FALSE when there is none (POLDER_ERROR_NOT_FOUND) or it can't be read. */
+gboolean exit_record_read(const char *run_dir, struct exit_record *record, GError **error);
+void exit_record_clear(struct exit_record *record);
+
+/* rundir_prepare(run_dir, error): make it (0700) if need be and remove what an earlier run left in it. */
+gboolean rundir_prepare(const char *run_dir, GError **error);
+
+/* rundir_remove(run_dir): remove the directory and what Polder puts in it. */
+void rundir_remove(const char *run_dir);
+void rundir_remove_sockets(const char *run_dir);
+
+/* rundir_connect(run_dir, socket_name, error): a connected, non-blocking, close-on-exec stream socket; works with run
+ * directories whose path is too long for a socket address. -1 with error. */
+int rundir_connect(const char *run_dir, const char *socket_name, GError **error);

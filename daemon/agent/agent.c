@@ -1,0 +1,229 @@
+#include "daemon/agent/agent.h"
+
+#include <string.h>
+
+#include "daemon/agent/host.h"
+#include "daemon/agent/images.h"
+#include "daemon/agent/streams.h"
+#include "daemon/agent/vms.h"
+#include "daemon/engine/sim.h"
+#include "daemon/model/error.h"
+
+#define ENGINES_MAX 8
+
+struct agent {
+	const struct dirs *dirs;
+	void (*ended)(const GError *error, gpointer user_data);
+	gpointer user_data;
+	gboolean has_ended;
+	struct life_engine engines[ENGINES_MAX + 1];
+	guint probing; /* self-tests under way */
+	gboolean recovered;
+	struct host host;
+	char *boot_id;
+	struct store *store;
+	struct writer *writer;
+	struct images *images;
+	struct vms *vms;
+	struct streams *streams;
+	struct host_record *record;
+};
+
+static void end(struct agent *agent, const GError *error)
+{
+	if (agent->has_ended)
+		return;
+	agent->has_ended = TRUE;
+	agent->ended(error, agent->user_data);
+}
+
+/* ---- The host's record: once the engines were tested and the earlier record was read ---- */
+
+static void publish_host(struct agent *agent)
+{
+	if (agent->recovered && !agent->probing)
+		host_record_publish(agent->record, &agent->host);
+}
+
+struct probe {
+	struct agent *agent;
+	struct life_engine *engine;
+	struct host found; /* the worker's own */
+};
+
+static void probe_free(gpointer data)
+{
+	struct probe *probe = data;
+
+	noun_clear(&host_noun, &probe->found);
+	g_free(probe);
+}
+
+static void probe_in_worker(GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
+{
+	struct probe *probe = data;
+	struct engine *engine = probe->engine->engine;
+	GError *error = NULL;
+
+	if (engine->ops->probe(engine, &probe->found, &error))
+		g_task_return_boolean(task, TRUE);
+	else
+		g_task_return_error(task, error);
+}
+
+static void probe_done(GObject *source, GAsyncResult *result, gpointer user_data)
+{
+	struct probe *probe = g_task_get_task_data(G_TASK(result));
+	struct agent *agent = probe->agent;
+	g_autoptr(GError) error = NULL;
+
+	probe->engine->probed = TRUE;
+	if (!g_task_propagate_boolean(G_TASK(result), &error)) {
+		g_autofree char *limit =
+			g_strdup_printf("engine %s: %s", probe->engine->engine->ops->name, error->message);
+
+		g_message("%s", limit);
+		probe->engine->unusable = g_strdup(error->message);
+		host_add_limit(&agent->host, limit);
+	}
+	host_merge(&agent->host, &probe->found);
+	agent->probing--;
+	if (agent->vms)
+		vms_engines_changed(agent->vms);
+	publish_host(agent);
+}
+
+static void begin_probe(struct agent *agent, struct life_engine *engine)
+{
+	struct probe *probe = g_new0(struct probe, 1);
+	g_autoptr(GTask) task = g_task_new(NULL, NULL, probe_done, NULL);
+
+	probe->agent = agent;
+	probe->engine = engine;
+	noun_init(&host_noun, &probe->found);
+	g_task_set_task_data(task, probe, probe_free);
+	agent->probing++;
+	g_task_run_in_thread(task, probe_in_worker);
+}
+
+static void make_engines(struct agent *agent)
+{
+	for (guint i = 0; engines[i] && i < ENGINES_MAX; i++) {
+		struct life_engine *engine = &agent->engines[i];
+
+		engine->engine = engines[i]->engine_new(agent->dirs);
+		engine->needs_image = engines[i] != &engine_sim;
+		begin_probe(agent, engine);
+	}
+}
+
+static void free_engines(struct agent *agent)
+{
+	/* A worker uses its engine until it answers; the self-test bounds its own time. */
+	while (agent->probing)
+		g_main_context_iteration(NULL, TRUE);
+	for (struct life_engine *engine = agent->engines; engine->engine; engine++) {
+		engine->engine->ops->engine_free(engine->engine);
+		g_free(engine->unusable);
+	}
+}
+
+/* ---- What the parts report ---- */
+
+static void store_lost(gpointer user_data)
+{
+	end(user_data, NULL);
+}
+
+static void requests_closed(gpointer user_data)
+{
+	end(user_data, NULL);
+}
+
+static void vms_recovered_cb(const GError *error, gpointer user_data)
+{
+	struct agent *agent = user_data;
+
+	if (error) {
+		end(agent, error);
+		return;
+	}
+	g_message("%u VMs known", vms_count(agent->vms));
+	agent->recovered = TRUE;
+	publish_host(agent);
+}
+
+static void vms_lost(const GError *error, gpointer user_data)
+{
+	end(user_data, NULL);
+}
+
+static void image_changed(const char *name, gpointer user_data)
+{
+	struct agent *agent = user_data;
+
+	if (agent->vms)
+		vms_image_changed(agent->vms, name);
+}
+
+static const struct image_status *look_at_image(const char *name, gboolean want, gpointer user_data)
+{
+	struct agent *agent = user_data;
+
+	return images_look(agent->images, name, want);
+}
+
+/* ---- Life ---- */
+
+struct agent *agent_new(const struct dirs *dirs, int store_fd, int request_fd,
+			void (*ended)(const GError *error, gpointer user_data), gpointer user_data)
+{
+	struct agent *agent = g_new0(struct agent, 1);
+	g_autofree char *name = host_name();
+	struct vms_config config;
+
+	agent->dirs = dirs;
+	agent->ended = ended;
+	agent->user_data = user_data;
+	agent->boot_id = host_boot_id();
+	host_inspect(&agent->host, name);
+	make_engines(agent);
+	agent->store = store_remote_new(store_fd, store_lost, agent);
+	agent->writer = writer_new(agent->store);
+	agent->record = host_record_new(agent->store);
+	agent->images = images_new(agent->store, agent->writer, dirs, image_changed, agent);
+	config = (struct vms_config) {
+		.store = agent->store,
+		.writer = agent->writer,
+		.dirs = dirs,
+		.host = name,
+		.boot_id = agent->boot_id,
+		.booted_at = host_booted_at(),
+		.engines = agent->engines,
+		.image = look_at_image,
+		.recovered = vms_recovered_cb,
+		.lost = vms_lost,
+		.user_data = agent,
+	};
+	agent->vms = vms_new(&config);
+	agent->streams = streams_new(request_fd, agent->vms, requests_closed, agent);
+	return agent;
+}
+
+void agent_free(struct agent *agent)
+{
+	if (!agent)
+		return;
+	agent->has_ended = TRUE;
+	streams_free(agent->streams);
+	g_clear_pointer(&agent->vms, vms_free);
+	images_free(agent->images);
+	agent->recovered = FALSE; /* self-tests that end only now publish nothing */
+	free_engines(agent);
+	host_record_free(agent->record);
+	writer_free(agent->writer);
+	store_unref(agent->store);
+	noun_clear(&host_noun, &agent->host);
+	g_free(agent->boot_id);
+	g_free(agent);
+}

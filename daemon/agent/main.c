@@ -1,0 +1,166 @@
+/* polder-agent: acts on this host. Started by polderd with two sockets; see ../../docs/architecture.md.
+ *
+ *   fd 3  the store (daemon/store/remote.c)      fd 4  requests for streams (link.h)
+ *
+ * Ends when polderd goes away, or on SIGTERM or SIGINT. VMs run on: the next agent adopts them. */
+#include <errno.h>
+#include <fcntl.h>
+#include <glib-unix.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "daemon/agent/agent.h"
+#include "daemon/agent/privileges.h"
+#include "daemon/model/error.h"
+
+#define STORE_FD          3
+#define REQUEST_FD        4
+#define LOCK_WAIT_MS      10000
+#define OPEN_FILES_WANTED 65536
+
+struct program {
+	GMainLoop *loop;
+	int exit_status;
+};
+
+static gboolean parse_options(int argc, char **argv, char **root, gboolean *system)
+{
+	GOptionEntry entries[] = {
+		{ "root", 0, 0, G_OPTION_ARG_FILENAME, root, "Keep everything under DIR", "DIR" },
+		{ "system", 0, 0, G_OPTION_ARG_NONE, system, "Refuse to run without root", NULL },
+		G_OPTION_ENTRY_NULL,
+	};
+	g_autoptr(GOptionContext) context = g_option_context_new("- started by polderd");
+	g_autoptr(GError) error = NULL;
+
+	g_option_context_add_main_entries(context, entries, NULL);
+	if (g_option_context_parse(context, &argc, &argv, &error) && argc == 1)
+		return TRUE;
+	fprintf(stderr, "polder-agent: %s\n", error ? error->message : "takes no arguments");
+	return FALSE;
+}
+
+static gboolean take_sockets(GError **error)
+{
+	for (int fd = STORE_FD; fd <= REQUEST_FD; fd++) {
+		struct stat st;
+
+		if (fstat(fd, &st) < 0 || !S_ISSOCK(st.st_mode)) {
+			g_set_error(error, POLDER_ERROR, POLDER_ERROR_INVALID,
+				    "fd %d is no socket: polder-agent is started by polderd, not by hand", fd);
+			return FALSE;
+		}
+		fcntl(fd, F_SETFD, FD_CLOEXEC);
+	}
+	return TRUE;
+}
+
+/* VMs cost a few fds each. */
+static void raise_open_files(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= OPEN_FILES_WANTED)
+		return;
+	limit.rlim_max = geteuid() == 0 ? MAX(limit.rlim_max, OPEN_FILES_WANTED) : limit.rlim_max;
+	limit.rlim_cur = MIN(limit.rlim_max, OPEN_FILES_WANTED);
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+		g_message("open files stay limited to what they were: %s", g_strerror(errno));
+}
+
+static gboolean make_dir(const char *parent, const char *name, GError **error)
+{
+	g_autofree char *path = g_build_filename(parent, name, NULL);
+
+	if (g_mkdir_with_parents(path, 0700) == 0)
+		return TRUE;
+	g_set_error(error, POLDER_ERROR, POLDER_ERROR_FAILED, "make directory %s: %s", path, g_strerror(errno));
+	return FALSE;
+}
+
+/* One agent at a time. The old one ends when its polderd does: wait for it a little. The fd stays open until we end. */
+static gboolean take_lock(const struct dirs *dirs, GError **error)
+{
+	g_autofree char *path = g_build_filename(dirs->run, "agent.lock", NULL);
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	gint64 deadline_us = g_get_monotonic_time() + LOCK_WAIT_MS * 1000;
+
+	if (fd < 0) {
+		g_set_error(error, POLDER_ERROR, POLDER_ERROR_FAILED, "open %s: %s", path, g_strerror(errno));
+		return FALSE;
+	}
+	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		if (g_get_monotonic_time() >= deadline_us) {
+			close(fd);
+			g_set_error(error, POLDER_ERROR, POLDER_ERROR_CONFLICT,
+				    "another polder-agent holds %s: stop its daemon first", path);
+			return FALSE;
+		}
+		g_usleep(20 * 1000);
+	}
+	return TRUE;
+}
+
+static gboolean on_signal(gpointer user_data)
+{
+	struct program *program = user_data;
+
+	g_main_loop_quit(program->loop);
+	return G_SOURCE_CONTINUE;
+}
+
+static void on_ended(const GError *error, gpointer user_data)
+{
+	struct program *program = user_data;
+
+	if (error) {
+		fprintf(stderr, "polder-agent: %s\n", error->message);
+		program->exit_status = 1;
+	}
+	g_main_loop_quit(program->loop);
+}
+
+static gboolean set_up(const struct dirs *dirs, gboolean system, GError **error)
+{
+	if (system && geteuid() != 0) {
+		g_set_error(error, POLDER_ERROR, POLDER_ERROR_DENIED, "--system needs root");
+		return FALSE;
+	}
+	umask(077);
+	raise_open_files();
+	return take_sockets(error) && privileges_reduce(error) && make_dir(dirs->run, "vm", error) &&
+	       make_dir(dirs->state, "vm", error) && take_lock(dirs, error);
+}
+
+int main(int argc, char **argv)
+{
+	struct program program = { 0 };
+	g_autofree char *root = NULL;
+	g_autoptr(GError) error = NULL;
+	gboolean system = FALSE;
+	struct agent *agent;
+	struct dirs dirs;
+
+	if (!parse_options(argc, argv, &root, &system))
+		return 2;
+	signal(SIGPIPE, SIG_IGN);
+	dirs_init(&dirs, root, NULL);
+	if (!set_up(&dirs, system, &error)) {
+		fprintf(stderr, "polder-agent: %s\n", error->message);
+		dirs_clear(&dirs);
+		return polder_error_exit_status(error);
+	}
+	program.loop = g_main_loop_new(NULL, FALSE);
+	g_unix_signal_add(SIGTERM, on_signal, &program);
+	g_unix_signal_add(SIGINT, on_signal, &program);
+	agent = agent_new(&dirs, STORE_FD, REQUEST_FD, on_ended, &program);
+	g_main_loop_run(program.loop);
+	agent_free(agent);
+	g_main_loop_unref(program.loop);
+	dirs_clear(&dirs);
+	return program.exit_status;
+}

@@ -105,7 +105,7 @@ static void shell_start(void *data)
 {
 	struct console *console = data;
 	/* A plain "sh" and no login shell: nothing of /etc/profile is there to read. */
-	char *argv[] = { "sh", NULL }, *env[] = { "TERM=vt100", "ENV=/etc/shrc", NULL };
+	char *argv[] = { (char *)"sh", NULL }, *env[] = { (char *)"TERM=vt100", (char *)"ENV=/etc/shrc", NULL };
 	char error[200];
 	int fd = open(CONSOLE_PATH, O_RDWR | O_NOCTTY | O_CLOEXEC);
 	struct process_config config = {

@@ -41,7 +41,7 @@ void process_close(int *fd)
 /* The defaults, overridden and extended by `more`. */
 static void build_environment(char **environment, char *const *more)
 {
-	static char *const defaults[] = {
+	static const char *const defaults[] = {
 		"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "USER=root", "SHELL=/bin/sh", "TERM=linux", NULL
 	};
 	size_t count = 0;
@@ -52,7 +52,7 @@ static void build_environment(char **environment, char *const *more)
 		for (size_t k = 0; more && more[k]; k++)
 			given = given || !strncmp(more[k], defaults[i], name);
 		if (!given)
-			environment[count++] = defaults[i];
+			environment[count++] = (char *)defaults[i];
 	}
 	for (size_t k = 0; more && more[k] && count < ENVIRONMENT_MAX - 1; k++)
 		environment[count++] = more[k];

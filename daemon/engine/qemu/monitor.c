@@ -4,6 +4,7 @@
 
 #include "daemon/engine/qemu/args.h"
 #include "daemon/engine/qemu/message.h"
+#include "daemon/engine/qemu/run_socket.h"
 #include "daemon/model/error.h"
 
 #define RECONNECT_MAX_MS 30000u
@@ -218,7 +219,7 @@ void monitor_connect(struct qemu_vm *vm)
 	g_autoptr(GError) error = NULL;
 	gboolean starting = !vm->told && !vm->adopting;
 
-	int fd = rundir_connect(vm->run_dir, "qmp.sock", &error);
+	int fd = run_socket_connect(vm->run_dir, "qmp.sock", &error);
 	if (fd < 0) {
 		g_free(vm->monitor_problem);
 		vm->monitor_problem = g_strdup(error->message);

@@ -230,12 +230,14 @@ static void finish(struct qemu_vm *vm)
 {
 	struct exit_record record;
 	gboolean recorded = exit_record_read(vm->run_dir, &record, NULL);
+	g_autofree char *child = g_build_filename(vm->run_dir, "child", NULL);
 	struct fate fate = { .record = recorded ? &record : NULL,
 			     .killed = vm->killed,
 			     .asked = vm->asked,
 			     .started = vm->told || vm->adopting,
 			     .panicked = vm->panicked,
 			     .rebooted = vm->rebooted,
+			     .cut_short = !g_file_test(child, G_FILE_TEST_EXISTS),
 			     .problem = vm->problem };
 	struct engine_exit end = { 0 };
 	g_autofree char *reason = fate_decide(&fate, &end.cause);

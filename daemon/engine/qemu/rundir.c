@@ -4,8 +4,6 @@
 #include <fcntl.h>
 #include <glib/gstdio.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "daemon/model/error.h"
@@ -193,23 +191,4 @@ void rundir_remove(const char *run_dir)
 	remove_all(run_dir, sockets);
 	remove_all(run_dir, records);
 	rmdir(run_dir);
-}
-
-int rundir_connect(const char *run_dir, const char *socket_name, GError **error)
-{
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int dir = open(run_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-
-	g_snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/%s", dir, socket_name);
-	if (dir < 0 || fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
-		g_autofree char *path = g_build_filename(run_dir, socket_name, NULL);
-		set_errno_error(error, "connect to", path);
-		if (fd >= 0)
-			close(fd);
-		fd = -1;
-	}
-	if (dir >= 0)
-		close(dir);
-	return fd;
 }

@@ -38,7 +38,3 @@ gboolean rundir_prepare(const char *run_dir, GError **error);
 /* rundir_remove(run_dir): remove the directory and what Polder puts in it. */
 void rundir_remove(const char *run_dir);
 void rundir_remove_sockets(const char *run_dir);
-
-/* rundir_connect(run_dir, socket_name, error): a connected, non-blocking, close-on-exec stream socket; works with run
- * directories whose path is too long for a socket address. -1 with error. */
-int rundir_connect(const char *run_dir, const char *socket_name, GError **error);

@@ -1,6 +1,7 @@
 /* What lifecycle.c compares: facts from plans, engines and recovery; and the status that tells them. */
 #include "daemon/agent/facts.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #include "daemon/model/error.h"
@@ -64,7 +65,7 @@ void life_forget(struct vm_life *vm)
 	struct plan plan;
 
 	release(vm);
-	memset(vm, 0, sizeof *vm);
+	memset(vm, 0, offsetof(struct vm_life, name)); /* the name begins inside its padding */
 	vm->env = env;
 	vm->timer_us = timer_us;
 	vm->queued = queued;
@@ -197,7 +198,7 @@ void lifecycle_adopt(struct vm_life *vm, struct life_engine *engine, const char 
 		vm->run = run;
 	}
 	if (run > vm->run)
-		vm->restored = LIFE_STARTING; /* it began a run that the status has not heard of */
+		vm->restored = LIFE_PREPARING; /* it began a run that the status has not heard of */
 	vm->run = MAX(vm->run, run);
 	vm->state = LIFE_ADOPTING;
 	vm->entered_us = vm->env->now_us();

@@ -445,18 +445,33 @@ static gboolean step_starting(struct vm_life *vm)
 	return FALSE;
 }
 
+static gboolean adopted_alive(struct vm_life *vm)
+{
+	gboolean known = vm->restored == LIFE_STARTING || vm->restored == LIFE_RUNNING ||
+			 vm->restored == LIFE_PAUSED || vm->restored == LIFE_STOPPING;
+	gboolean let_go = known && vm->restored != LIFE_STARTING;
+
+	if (!known) { /* the agent before us died before the status could tell of this start */
+		vm->started_at = g_get_real_time();
+		vm->ended_at = 0;
+		vm->boot_ms = vm->exit_status = 0;
+	}
+	if (vm->engine_state == ENGINE_STATE_RUNNING)
+		return now_running(vm);
+	if (let_go)
+		return now_paused(vm);
+	vm->restored = LIFE_NEW;
+	return set_state(vm, LIFE_STARTING, NULL);
+}
+
 static gboolean step_adopting(struct vm_life *vm)
 {
 	gint64 late_us = vm->entered_us + (gint64)LIMIT_START_TIMEOUT_MS * 1000;
 
 	if (vm->exit)
 		return end_run(vm);
-	if (vm->engine_state == ENGINE_STATE_RUNNING)
-		return now_running(vm);
-	if (vm->engine_state == ENGINE_STATE_PAUSED && vm->restored == LIFE_STARTING)
-		return set_state(vm, LIFE_STARTING, NULL); /* the agent before us had not let it go yet */
-	if (vm->engine_state == ENGINE_STATE_PAUSED)
-		return now_paused(vm);
+	if (vm->engine_state == ENGINE_STATE_PAUSED || vm->engine_state == ENGINE_STATE_RUNNING)
+		return adopted_alive(vm);
 	if (now_us(vm) < late_us) {
 		due_at(vm, late_us);
 		return FALSE;
@@ -509,9 +524,12 @@ static gboolean step_stopping(struct vm_life *vm)
 		return end_run(vm);
 	if (wants_gone(vm))
 		ladder->deadline_us = MIN(ladder->deadline_us, now_us(vm));
-	/* A paused guest hears nothing. */
-	if (vm->engine_state == ENGINE_STATE_PAUSED && now_us(vm) < ladder->deadline_us)
+	if (vm->engine_state == ENGINE_STATE_PAUSED && !ladder->killed_us && now_us(vm) < ladder->deadline_us) {
+		/* A paused guest hears nothing: the ladder is climbed from "resumed" on. */
 		ask(vm, ops_of(vm)->resume);
+		due_at(vm, ladder->deadline_us);
+		return FALSE;
+	}
 	while ((action = stop_next(ladder, now_us(vm), &again_us)) != STOP_WAIT) {
 		gboolean possible = TRUE;
 

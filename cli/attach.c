@@ -1,0 +1,238 @@
+/* polder exec, polder console. */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/table.h"
+#include "cli/terminal.h"
+#include "cli/verbs.h"
+#include "cli/vm.h"
+#include "daemon/model/error.h"
+#include "daemon/model/limits.h"
+#include "daemon/model/units.h"
+
+#define STATUS_POLDER_FAILED  125
+#define STATUS_NOT_EXECUTABLE 126
+#define STATUS_NOT_THERE      127
+
+#define EXEC_WAIT_MS 60000u
+
+gboolean exec_request_init(struct exec_request *request, const struct invocation *invocation, GError **error)
+{
+	*request = (struct exec_request) {
+		.argv = invocation->tail,
+		.env = invocation_options(invocation, "env"),
+		.workdir = invocation_option(invocation, "workdir"),
+		.tty = invocation_flag(invocation, "tty"),
+		.wait_ms = EXEC_WAIT_MS,
+	};
+	/* A terminal nobody can type at would be of no use. */
+	request->interactive = request->tty || invocation_flag(invocation, "interactive");
+	for (const char **env = request->env; *env; env++) {
+		if (!strchr(*env, '=') || **env == '=') {
+			usage_error(error, invocation, "--env '%s' is not NAME=VALUE", *env);
+			return FALSE;
+		}
+	}
+	if (g_strv_length(request->argv) > LIMIT_EXEC_ARGS) {
+		usage_error(error, invocation, "more than %u arguments can't be passed on", LIMIT_EXEC_ARGS);
+		return FALSE;
+	}
+	return TRUE;
+}
+
+void exec_request_clear(struct exec_request *request)
+{
+	g_clear_pointer(&request->env, g_free);
+}
+
+static gboolean add_strings(JsonBuilder *builder, const char *member, char **strings, GError **error)
+{
+	json_builder_set_member_name(builder, member);
+	json_builder_begin_array(builder);
+	for (; *strings; strings++) {
+		if (!g_utf8_validate(*strings, -1, NULL)) {
+			g_set_error(error, POLDER_ERROR, POLDER_ERROR_INVALID,
+				    "an argument is not UTF-8 and can't be passed on: put it in a script");
+			return FALSE;
+		}
+		json_builder_add_string_value(builder, *strings);
+	}
+	json_builder_end_array(builder);
+	return TRUE;
+}
+
+/* STREAM_OPEN's JSON. Caller frees. */
+static char *open_json(const struct exec_request *request, GError **error)
+{
+	g_autoptr(JsonBuilder) builder = json_builder_new();
+	g_autoptr(JsonNode) root = NULL;
+	guint rows, columns;
+	char *text;
+
+	json_builder_begin_object(builder);
+	if (!add_strings(builder, "argv", request->argv, error) ||
+	    !add_strings(builder, "env", (char **)request->env, error))
+		return NULL;
+	if (request->workdir) {
+		json_builder_set_member_name(builder, "cwd");
+		json_builder_add_string_value(builder, request->workdir);
+	}
+	if (request->tty) {
+		if (!terminal_size(STDIN_FILENO, &rows, &columns))
+			terminal_size(STDOUT_FILENO, &rows, &columns);
+		json_builder_set_member_name(builder, "tty");
+		json_builder_add_boolean_value(builder, TRUE);
+		json_builder_set_member_name(builder, "rows");
+		json_builder_add_int_value(builder, rows);
+		json_builder_set_member_name(builder, "cols");
+		json_builder_add_int_value(builder, columns);
+	}
+	json_builder_end_object(builder);
+	root = json_builder_get_root(builder);
+	text = json_to_string(root, FALSE);
+	/* The daemon takes it as one message. */
+	if (strlen(text) > STREAM_OPEN_BYTES_MAX) {
+		g_free(text);
+		g_set_error(error, POLDER_ERROR, POLDER_ERROR_TOO_LARGE,
+			    "the command with its environment is longer than %u bytes: put it in a script",
+			    (unsigned)STREAM_OPEN_BYTES_MAX);
+		return NULL;
+	}
+	return text;
+}
+
+/* The guest's refusals are worded as "ARGV0: why"; ours are sentences. */
+static int refused(const char *reason, GError **error)
+{
+	static const char *const not_executable[] = { ": Permission denied", ": Exec format error",
+						      ": Is a directory" };
+
+	g_set_error(error, POLDER_ERROR, POLDER_ERROR_FAILED, "%s", reason);
+	if (g_str_has_suffix(reason, ": not found"))
+		return STATUS_NOT_THERE;
+	for (gsize i = 0; i < G_N_ELEMENTS(not_executable); i++)
+		if (g_str_has_suffix(reason, not_executable[i]))
+			return STATUS_NOT_EXECUTABLE;
+	return STATUS_POLDER_FAILED;
+}
+
+int vm_exec(struct client *client, const char *name, const struct exec_request *request, GError **error)
+{
+	g_autofree char *open = open_json(request, error);
+	g_autofree char *path = g_strdup_printf("/v1/vms/%s/exec?wait_ms=%" G_GUINT64_FORMAT "%s", name,
+						request->wait_ms, request->remove ? "&remove=true" : "");
+	g_autofree char *check = g_strdup_printf("/v1/vms/%s", name);
+	g_autofree char *what = g_strdup_printf("VM %s", name);
+	struct stream_config config = {
+		.path = path,
+		.check_path = check,
+		.open = open,
+		.what = what,
+		.fd_in = STDIN_FILENO,
+		.fd_out = STDOUT_FILENO,
+		.fd_err = STDERR_FILENO,
+		.forward_input = request->interactive,
+		.raw = request->tty && isatty(STDIN_FILENO),
+	};
+	struct stream_result result;
+	g_autoptr(GError) broken = NULL;
+	int status = 0;
+
+	if (!open)
+		return -1;
+	if (!stream_run(client, &config, &result, &broken)) {
+		/* No such VM is the caller's mistake; anything else is ours. */
+		status = polder_error_exit_status(broken);
+		if (status == 1)
+			status = STATUS_POLDER_FAILED;
+		g_propagate_error(error, g_steal_pointer(&broken));
+		return status;
+	}
+	status = result.end == STREAM_END_REFUSED ? refused(result.reason, error) : (int)(result.status & 0xff);
+	g_free(result.reason);
+	return status;
+}
+
+int vm_attach(struct client *client, const char *name, GError **error)
+{
+	g_autofree char *path = g_strdup_printf("/v1/vms/%s/console", name);
+	g_autofree char *check = g_strdup_printf("/v1/vms/%s", name);
+	g_autofree char *what = g_strdup_printf("VM %s", name);
+	gboolean terminal = isatty(STDIN_FILENO);
+	struct stream_config config = {
+		.path = path,
+		.check_path = check,
+		.what = what,
+		.fd_in = STDIN_FILENO,
+		.fd_out = STDOUT_FILENO,
+		.fd_err = STDERR_FILENO,
+		.forward_input = TRUE,
+		.raw = terminal,
+		.detach_key = terminal,
+	};
+	struct stream_result result;
+
+	if (terminal)
+		fprintf(stderr, "polder: attached to VM %s; Ctrl-] detaches and leaves it running\n", name);
+	if (!stream_run(client, &config, &result, error))
+		return -1;
+	switch (result.end) {
+	case STREAM_END_DETACHED:
+		fprintf(stderr, "\npolder: detached; 'polder console %s' attaches again\n", name);
+		break;
+	case STREAM_END_EXIT:
+		fprintf(stderr, "\npolder: VM %s ended\n", name);
+		break;
+	case STREAM_END_REFUSED:
+		g_set_error(error, POLDER_ERROR, POLDER_ERROR_UNAVAILABLE, "%s", result.reason);
+		g_free(result.reason);
+		return -1;
+	case STREAM_END_SIGNAL:
+		return (int)result.status;
+	case STREAM_END_BROKEN:
+		break;
+	}
+	return 0;
+}
+
+int verb_exec(struct invocation *invocation, GError **error)
+{
+	struct exec_request request = { 0 };
+	struct client *client = NULL;
+	const char *wait = invocation_option(invocation, "wait");
+	int status = -1;
+
+	if (!exec_request_init(&request, invocation, error) || !names_check(invocation, error))
+		goto out;
+	if (wait && !duration_parse(wait, &request.wait_ms, error))
+		goto out;
+	if (invocation_flag(invocation, "json")) {
+		status = usage_error(error, invocation, "--json can't be given: the output is the command's own");
+		goto out;
+	}
+	client = client_open(invocation, error);
+	if (client)
+		status = vm_exec(client, invocation_argument(invocation, 0), &request, error);
+out:
+	client_close(client);
+	exec_request_clear(&request);
+	return status;
+}
+
+int verb_console(struct invocation *invocation, GError **error)
+{
+	struct client *client;
+	int status;
+
+	if (!names_check(invocation, error))
+		return -1;
+	if (invocation_flag(invocation, "json"))
+		return usage_error(error, invocation, "--json can't be given: the output is the console's own");
+	client = client_open(invocation, error);
+	if (!client)
+		return -1;
+	status = vm_attach(client, invocation_argument(invocation, 0), error);
+	client_close(client);
+	return status;
+}

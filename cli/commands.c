@@ -1,0 +1,309 @@
+/* The one command table. Help, per-command help, completion and man pages are generated from it. */
+#include "cli/verbs.h"
+
+#define GROUP_VM     "Virtual machines"
+#define GROUP_IMAGE  "Images"
+#define GROUP_HOST   "Hosts and pools"
+#define GROUP_SYSTEM "The daemon and this command"
+
+static const char *const engines[] = { "qemu", "sim", NULL };
+static const char *const networks[] = { "user", "none", NULL };
+static const char *const restarts[] = { "never", "on-failure", "always", NULL };
+static const char *const shells[] = { "bash", "zsh", "fish", NULL };
+
+const struct option global_options[] = {
+	{ "socket", 0, "PATH", VALUE_FILE, .doc = "Talk to the daemon that listens here; none is started." },
+	{ "root", 0, "DIR", VALUE_DIRECTORY,
+	  .doc = "Use, and if need be start, a daemon that keeps everything under DIR." },
+	{ "json", 0, NULL, .doc = "Answer with one JSON document on standard output." },
+	{ "help", 'h', NULL, .doc = "Show help." },
+	{ "version", 'V', NULL, .doc = "Show this command's version." },
+	{ NULL },
+};
+
+static const struct option run_options[] = {
+	{ "name", 'n', "NAME", .doc = "The VM's name; made from the image's name when left out." },
+	{ "cpus", 'c', "N", .doc = "Virtual CPUs (default 1)." },
+	{ "memory", 'm', "SIZE", .doc = "Memory, like 512M or 2G (default 256M)." },
+	{ "engine", 0, "ENGINE", VALUE_CHOICE, engines, .doc = "How it is run: qemu, or sim (no guest, for tests)." },
+	{ "pool", 0, "POOL", .doc = "The compute pool whose hosts may run it (default: default)." },
+	{ "network", 0, "NETWORK", VALUE_CHOICE, networks,
+	  .doc = "user: the host's connections (default); none: no network." },
+	{ "publish", 'p', "PORTS", .repeat = TRUE,
+	  .doc = "Lead a host port into the guest: [ADDRESS:]HOST:GUEST[/tcp|/udp]. May be repeated." },
+	{ "restart", 0, "POLICY", VALUE_CHOICE, restarts,
+	  .doc = "Start again when it ends by itself: never (default), on-failure or always." },
+	{ "cmdline", 0, "TEXT", .doc = "Add to the kernel's command line." },
+	{ "detach", 'd', NULL, .doc = "Print the name and return once the VM is running." },
+	{ "keep", 'k', NULL, .doc = "With a command: keep the VM when the command has ended." },
+	{ "tty", 't', NULL, .doc = "With a command: give it a terminal; standard input is passed on." },
+	{ "interactive", 'i', NULL, .doc = "Pass standard input on." },
+	{ "env", 'e', "NAME=VALUE", .repeat = TRUE,
+	  .doc = "With a command: set an environment variable. May be repeated." },
+	{ "workdir", 'w', "DIR", .doc = "With a command: the directory to execute it in." },
+	{ NULL },
+};
+
+static const struct option list_options[] = {
+	{ "quiet", 'q', NULL, .doc = "Names only, one a line." },
+	{ "wide", 'w', NULL, .doc = "Show every column." },
+	{ NULL },
+};
+
+static const struct option ps_options[] = {
+	{ "all", 'a', NULL, .doc = "Accepted for habit's sake: stopped VMs are always listed." },
+	{ "quiet", 'q', NULL, .doc = "Names only, one a line." },
+	{ "wide", 'w', NULL, .doc = "Show every column." },
+	{ NULL },
+};
+
+static const struct option exec_options[] = {
+	{ "interactive", 'i', NULL, .doc = "Pass standard input on." },
+	{ "tty", 't', NULL, .doc = "Give the command a terminal; standard input is passed on." },
+	{ "env", 'e', "NAME=VALUE", .repeat = TRUE, .doc = "Set an environment variable. May be repeated." },
+	{ "workdir", 'w', "DIR", .doc = "The directory to execute it in." },
+	{ "wait", 0, "DURATION", .doc = "How long to wait for the guest to be ready (default 60s)." },
+	{ NULL },
+};
+
+static const struct option logs_options[] = {
+	{ "follow", 'f', NULL, .doc = "Go on until the VM ends." },
+	{ "tail", 0, "SIZE", .doc = "Only the last so many bytes, like 4K." },
+	{ NULL },
+};
+
+static const struct option stop_options[] = {
+	{ "timeout", 0, "DURATION", .doc = "Kill the VM after this long (default: the VM's own, 30s)." },
+	{ "force", 'f', NULL, .doc = "Kill it now." },
+	{ NULL },
+};
+
+static const struct option rm_options[] = {
+	{ "force", 'f', NULL, .doc = "Also when it is running: it is killed." },
+	{ NULL },
+};
+
+static const struct option events_options[] = {
+	{ "since", 0, "REVISION", .doc = "Begin after this revision instead of now." },
+	{ NULL },
+};
+
+static const struct option image_add_options[] = {
+	{ "kernel", 0, "FILE", VALUE_FILE, .doc = "The kernel: vmlinux with a PVH note, or bzImage." },
+	{ "initrd", 0, "FILE", VALUE_FILE, .doc = "The initial RAM disk." },
+	{ "firmware", 0, "FILE", VALUE_FILE, .doc = "A ROM to start instead of a kernel." },
+	{ "cmdline", 0, "TEXT", .doc = "The kernel's command line." },
+	{ NULL },
+};
+
+#define COMMAND_STATUSES                                          \
+	"N    the command's own exit status\n"                    \
+	"128+N    the command was ended by signal N\n"            \
+	"125    Polder itself failed after the VM was accepted\n" \
+	"126, 127    the command can't be executed, or is not there"
+
+#define ONE_VM                                          \
+	{                                               \
+		"NAME", VALUE_VM, NULL, 1, 1, "The VM." \
+	}
+#define SOME_VMS                                            \
+	{                                                   \
+		"NAME", VALUE_VM, NULL, 1, 1000, "The VMs." \
+	}
+
+const struct command commands[] = {
+	{ .verb = "run",
+	  .group = GROUP_VM,
+	  .carry_out = verb_run,
+	  .options = run_options,
+	  .tail = TAIL_OPTIONAL,
+	  .argument = { "IMAGE", VALUE_IMAGE, NULL, 1, 1, "The image to boot." },
+	  .doc = "Run a new VM, or one command in a throwaway VM",
+	  .help = "With a command after --, boots a throwaway VM, executes the command in it, passes its output and "
+		  "exit "
+		  "status on and removes the VM.\n\n"
+		  "Without one, creates a VM that stays. On a terminal you are attached to its console: Ctrl-] "
+		  "detaches and "
+		  "leaves it running. With --detach, or when there is no terminal, its name is printed once it "
+		  "runs.\n\n"
+		  "The image is built first when it is not there yet.",
+	  .examples = "polder run tiny -- uname -a\npolder run --name web --cpus 2 --memory 512M -p 8080:80 tiny\n"
+		      "polder run -it tiny -- sh",
+	  .statuses = COMMAND_STATUSES },
+	{ .verb = "ps",
+	  .group = GROUP_VM,
+	  .carry_out = verb_ps,
+	  .options = ps_options,
+	  .doc = "List VMs",
+	  .help = "Lists every VM with what it is doing and why." },
+	{ .verb = "show",
+	  .group = GROUP_VM,
+	  .carry_out = verb_show,
+	  .argument = ONE_VM,
+	  .doc = "Show everything about a VM",
+	  .help = "What was asked for, what it is doing and why, and why it is on its host." },
+	{ .verb = "exec",
+	  .group = GROUP_VM,
+	  .carry_out = verb_exec,
+	  .options = exec_options,
+	  .tail = TAIL_REQUIRED,
+	  .argument = ONE_VM,
+	  .doc = "Execute a command in a running VM",
+	  .help = "Passes the command's output and exit status on. Waits for the guest when it is still booting. "
+		  "Without a "
+		  "terminal, SIGINT and SIGTERM go to the command; a third SIGINT gives up on it.",
+	  .examples = "polder exec web -- cat /proc/cpuinfo\npolder exec -it web -- sh\n"
+		      "tar c . | polder exec -i web -- tar x -C /tmp",
+	  .statuses = COMMAND_STATUSES },
+	{ .verb = "console",
+	  .group = GROUP_VM,
+	  .carry_out = verb_console,
+	  .argument = ONE_VM,
+	  .doc = "Attach to a VM's console",
+	  .help = "Connects this terminal to the VM's serial console, beginning with its latest output. Ctrl-] "
+		  "detaches and "
+		  "leaves the VM running. Ends when the VM ends." },
+	{ .verb = "logs",
+	  .group = GROUP_VM,
+	  .carry_out = verb_logs,
+	  .options = logs_options,
+	  .argument = ONE_VM,
+	  .doc = "Show what a VM wrote to its console",
+	  .help = "The newest 1 to 2 MiB are kept." },
+	{ .verb = "start",
+	  .group = GROUP_VM,
+	  .carry_out = verb_start,
+	  .argument = SOME_VMS,
+	  .doc = "Start stopped VMs",
+	  .help = "Returns once they are running. A VM that runs already is left alone." },
+	{ .verb = "stop",
+	  .group = GROUP_VM,
+	  .carry_out = verb_stop,
+	  .options = stop_options,
+	  .argument = SOME_VMS,
+	  .doc = "Stop running VMs",
+	  .help = "Asks the guest to shut down, first through its agent, then by its power button, and kills it after "
+		  "the "
+		  "timeout. Returns once they are stopped." },
+	{ .verb = "pause",
+	  .group = GROUP_VM,
+	  .carry_out = verb_pause,
+	  .argument = SOME_VMS,
+	  .doc = "Freeze running VMs",
+	  .help = "Their memory stays; their clocks and connections stand still." },
+	{ .verb = "resume",
+	  .group = GROUP_VM,
+	  .carry_out = verb_resume,
+	  .argument = SOME_VMS,
+	  .doc = "Let paused VMs go on",
+	  .help = "Returns once they are running." },
+	{ .verb = "rm",
+	  .group = GROUP_VM,
+	  .carry_out = verb_rm,
+	  .options = rm_options,
+	  .argument = SOME_VMS,
+	  .doc = "Remove VMs",
+	  .help = "Removes stopped VMs with their logs; running ones too with --force." },
+	{ .verb = "events",
+	  .group = GROUP_VM,
+	  .carry_out = verb_events,
+	  .options = events_options,
+	  .doc = "Follow what happens",
+	  .help = "A line for every visible change of a VM, image or host, until interrupted. As this is a stream, "
+		  "--json "
+		  "gives one JSON document a line." },
+
+	{ .noun = "image",
+	  .verb = "ls",
+	  .group = GROUP_IMAGE,
+	  .carry_out = verb_image_ls,
+	  .options = list_options,
+	  .doc = "List images",
+	  .help = "Lists every image and whether it can be booted." },
+	{ .noun = "image",
+	  .verb = "show",
+	  .group = GROUP_IMAGE,
+	  .carry_out = verb_image_show,
+	  .argument = { "NAME", VALUE_IMAGE, NULL, 1, 1, "The image." },
+	  .doc = "Show everything about an image",
+	  .help = "Where it comes from, its files in the cache, and what its users should know." },
+	{ .noun = "image",
+	  .verb = "build",
+	  .group = GROUP_IMAGE,
+	  .carry_out = verb_image_build,
+	  .argument = { "NAME", VALUE_IMAGE, NULL, 1, 1, "The image." },
+	  .doc = "Build an image, or build it anew",
+	  .help = "Running VMs keep the one they booted." },
+	{ .noun = "image",
+	  .verb = "add",
+	  .group = GROUP_IMAGE,
+	  .carry_out = verb_image_add,
+	  .options = image_add_options,
+	  .argument = { "NAME", VALUE_TEXT, NULL, 1, 1, "The image's name." },
+	  .doc = "Add an image from files",
+	  .help = "Copies a kernel, an initial RAM disk or a firmware ROM into the cache. The files must be readable "
+		  "to you.",
+	  .examples = "polder image add mine --kernel ./vmlinux --initrd ./initrd.img --cmdline console=ttyS0" },
+	{ .noun = "image",
+	  .verb = "rm",
+	  .group = GROUP_IMAGE,
+	  .carry_out = verb_image_rm,
+	  .argument = { "NAME", VALUE_IMAGE, NULL, 1, 1000, "The images." },
+	  .doc = "Remove images",
+	  .help = "Running VMs keep what they booted." },
+
+	{ .noun = "host",
+	  .verb = "ls",
+	  .group = GROUP_HOST,
+	  .carry_out = verb_host_ls,
+	  .options = list_options,
+	  .doc = "List hosts",
+	  .help = "Lists the machines that run VMs." },
+	{ .noun = "host",
+	  .verb = "show",
+	  .group = GROUP_HOST,
+	  .carry_out = verb_host_show,
+	  .argument = { "NAME", VALUE_HOST, NULL, 0, 1, "The host; all of them when left out." },
+	  .doc = "Show what a host can do",
+	  .help = "Which engines and which accelerator are used and why, and what does not work here and why." },
+	{ .noun = "pool",
+	  .verb = "ls",
+	  .group = GROUP_HOST,
+	  .carry_out = verb_pool_ls,
+	  .options = list_options,
+	  .doc = "List compute pools",
+	  .help = "A pool is a set of hosts among which VMs are placed." },
+
+	{ .verb = "version",
+	  .group = GROUP_SYSTEM,
+	  .carry_out = verb_version,
+	  .doc = "Show the versions and which daemon is used",
+	  .help = "The version of this command and of the daemon it talks to, with the daemon's process ids and "
+		  "socket." },
+	{ .verb = "daemon",
+	  .group = GROUP_SYSTEM,
+	  .carry_out = verb_daemon,
+	  .doc = "Run the daemon in the foreground",
+	  .help = "Otherwise it is started by itself when a command needs it, and ends when no VM is left." },
+	{ .verb = "completion",
+	  .group = GROUP_SYSTEM,
+	  .carry_out = verb_completion,
+	  .argument = { "SHELL", VALUE_CHOICE, shells, 1, 1, "bash, zsh or fish." },
+	  .doc = "Print shell completion",
+	  .help = "Prints a script for your shell to load.",
+	  .examples = "eval \"$(polder completion bash)\"" },
+	{ .verb = "man",
+	  .group = GROUP_SYSTEM,
+	  .carry_out = verb_man,
+	  .argument = { "COMMAND", VALUE_COMMAND, NULL, 0, 2, "The command; all of them when left out." },
+	  .doc = "Print a manual page",
+	  .help = "In roff, for man(1).",
+	  .examples = "polder man run | man -l -" },
+	{ .verb = "help",
+	  .group = GROUP_SYSTEM,
+	  .carry_out = verb_help,
+	  .argument = { "COMMAND", VALUE_COMMAND, NULL, 0, 2, "The command; an overview when left out." },
+	  .doc = "Show help",
+	  .help = "The same as --help." },
+	{ .verb = NULL },
+};

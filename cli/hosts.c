@@ -1,0 +1,71 @@
+/* polder host, polder pool. */
+#include <stdio.h>
+
+#include "cli/verbs.h"
+#include "cli/view.h"
+#include "cli/vm.h"
+#include "daemon/model/error.h"
+#include "daemon/model/nouns.h"
+
+static int list(struct invocation *invocation, const char *array, const struct view_part *parts, GError **error)
+{
+	struct client *client = client_open(invocation, error);
+	g_autoptr(JsonNode) answer = client ? client_get(client, error, "/v1/%s", array) : NULL;
+
+	if (answer && invocation_flag(invocation, "json"))
+		view_json(answer);
+	else if (answer && invocation_flag(invocation, "quiet"))
+		view_names(answer, array);
+	else if (answer)
+		view_list(answer, array, parts, invocation_flag(invocation, "wide"));
+	client_close(client);
+	return answer ? 0 : -1;
+}
+
+int verb_host_ls(struct invocation *invocation, GError **error)
+{
+	static const struct view_part parts[] = { { &host_noun, NULL, NULL }, { NULL } };
+
+	return list(invocation, "hosts", parts, error);
+}
+
+int verb_pool_ls(struct invocation *invocation, GError **error)
+{
+	static const struct view_part parts[] = { { &pool_noun, NULL, NULL }, { NULL } };
+
+	return list(invocation, "pools", parts, error);
+}
+
+int verb_host_show(struct invocation *invocation, GError **error)
+{
+	static const struct view_part parts[] = { { &host_noun, NULL, NULL }, { NULL } };
+	const char *name = invocation_argument(invocation, 0);
+	struct client *client = names_check(invocation, error) ? client_open(invocation, error) : NULL;
+	g_autoptr(JsonNode) answer = NULL;
+
+	if (client)
+		answer =
+			name ? client_get(client, error, "/v1/hosts/%s", name) : client_get(client, error, "/v1/hosts");
+	client_close(client);
+	if (!answer)
+		return -1;
+	if (invocation_flag(invocation, "json"))
+		view_json(answer);
+	else if (name)
+		view_show(json_node_get_object(answer), parts);
+	else {
+		g_autoptr(GPtrArray) hosts = view_objects(answer, "hosts");
+
+		for (guint i = 0; i < hosts->len; i++) {
+			if (i)
+				puts("");
+			view_show(hosts->pdata[i], parts);
+		}
+		if (!hosts->len) {
+			g_set_error(error, POLDER_ERROR, POLDER_ERROR_UNAVAILABLE,
+				    "no host is there: its agent has not reported yet, or ended; see the daemon's log");
+			return -1;
+		}
+	}
+	return 0;
+}

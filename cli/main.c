@@ -1,0 +1,60 @@
+/* polder: parse, carry out, report. */
+#include <locale.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "cli/command.h"
+#include "cli/table.h"
+#include "daemon/model/error.h"
+
+static void report(const GError *error)
+{
+	g_autofree char *line = text_printable(error->message);
+
+	fprintf(stderr, "polder: %s\n", line);
+}
+
+static int show_help(const struct invocation *invocation)
+{
+	g_autofree char *text = invocation->command ? help_command(invocation->command)
+				: invocation->noun  ? help_noun(invocation->noun)
+						    : help_overview();
+
+	fputs(text, stdout);
+	return 0;
+}
+
+static int carry_out(struct invocation *invocation, GError **error)
+{
+	if (invocation->help)
+		return show_help(invocation);
+	if (invocation->version) {
+		puts("polder " POLDER_VERSION);
+		return 0;
+	}
+	return invocation->command->carry_out(invocation, error);
+}
+
+int main(int argc, char **argv)
+{
+	struct invocation invocation;
+	GError *error = NULL;
+	int status = -1;
+
+	setlocale(LC_CTYPE, "");
+	/* No network, proxy or settings module of GIO's is ever used: loading them would take longer than `polder ps`. */
+	g_setenv("GIO_USE_VFS", "local", FALSE);
+	if (invocation_init(&invocation, argv, &error))
+		status = carry_out(&invocation, &error);
+	if (status < 0)
+		status = polder_error_exit_status(error);
+	if (error)
+		report(error);
+	g_clear_error(&error);
+	invocation_clear(&invocation);
+	if (fflush(stdout) != 0 && status == 0) {
+		fprintf(stderr, "polder: can't write the output: its reader is gone or its disk is full\n");
+		status = 1;
+	}
+	return status;
+}

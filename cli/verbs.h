@@ -1,0 +1,45 @@
+/* What carries out each row of the command table. See struct command's carry_out for the contract. */
+#pragma once
+
+#include "cli/command.h"
+
+/* run.c */
+int verb_run(struct invocation *invocation, GError **error);
+
+/* attach.c */
+int verb_exec(struct invocation *invocation, GError **error);
+int verb_console(struct invocation *invocation, GError **error);
+
+/* vms.c */
+int verb_ps(struct invocation *invocation, GError **error);
+int verb_show(struct invocation *invocation, GError **error);
+
+/* lifecycle.c */
+int verb_start(struct invocation *invocation, GError **error);
+int verb_stop(struct invocation *invocation, GError **error);
+int verb_pause(struct invocation *invocation, GError **error);
+int verb_resume(struct invocation *invocation, GError **error);
+int verb_rm(struct invocation *invocation, GError **error);
+
+/* watch.c */
+int verb_logs(struct invocation *invocation, GError **error);
+int verb_events(struct invocation *invocation, GError **error);
+
+/* hosts.c */
+int verb_host_ls(struct invocation *invocation, GError **error);
+int verb_host_show(struct invocation *invocation, GError **error);
+int verb_pool_ls(struct invocation *invocation, GError **error);
+
+/* images.c */
+int verb_image_ls(struct invocation *invocation, GError **error);
+int verb_image_show(struct invocation *invocation, GError **error);
+int verb_image_build(struct invocation *invocation, GError **error);
+int verb_image_add(struct invocation *invocation, GError **error);
+int verb_image_rm(struct invocation *invocation, GError **error);
+
+/* system.c */
+int verb_version(struct invocation *invocation, GError **error);
+int verb_daemon(struct invocation *invocation, GError **error);
+int verb_completion(struct invocation *invocation, GError **error);
+int verb_man(struct invocation *invocation, GError **error);
+int verb_help(struct invocation *invocation, GError **error);

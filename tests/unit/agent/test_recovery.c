@@ -1,0 +1,312 @@
+/* The agent's objects are destroyed in every state and made anew: every VM is found, its state and exit reason right. */
+#include "tests/unit/agent/world.h"
+
+#define UUID_A "3f1b7f0e-7c7b-4b0e-9f2e-0d7b1f1a0001"
+#define UUID_B "3f1b7f0e-7c7b-4b0e-9f2e-0d7b1f1a0002"
+
+typedef void (*test_func)(struct world *world);
+
+static void run_in_world(gconstpointer data)
+{
+	struct world world;
+
+	world_init(&world);
+	world_agent_start(&world);
+	((test_func)data)(&world);
+	world_clear(&world);
+}
+
+static void restart_agent(struct world *world)
+{
+	world_agent_stop(world);
+	world_agent_start(world);
+}
+
+static struct machine *start_web(struct world *world, const struct plan *plan)
+{
+	world_plan(world, "web", plan);
+	world_answer_all(world);
+	return world_machine(world, "web");
+}
+
+static void test_preparing(struct world *world)
+{
+	struct plan plan = world_new_plan(UUID_A);
+
+	world->image.state = IMAGE_STATE_BUILDING;
+	world_plan(world, "web", &plan);
+	restart_agent(world);
+	world_assert_state(world, "web", VM_STATE_PREPARING);
+	world->image.state = IMAGE_STATE_READY;
+	restart_agent(world);
+	world_answer_all(world);
+	world_assert_state(world, "web", VM_STATE_RUNNING);
+	g_assert_cmpuint(world_machine(world, "web")->starts, ==, 1);
+}
+
+static void test_starting(struct world *world)
+{
+	struct plan plan = world_new_plan(UUID_A);
+
+	world_plan(world, "web", &plan);
+	restart_agent(world);
+	world_assert_state(world, "web", VM_STATE_STARTING);
+	world_answer_all(world);
+	world_assert_state(world, "web", VM_STATE_RUNNING);
+	g_assert_cmpuint(world_machine(world, "web")->starts, ==, 1);
+}
+
+static void test_running(struct world *world)
+{
+	struct plan plan = world_new_plan(UUID_A);
+	struct machine *machine = start_web(world, &plan);
+	struct status before, after;
+
+	g_assert_true(world_status(world, "web", &before));
+	restart_agent(world);
+	world_answer_all(world);
+	g_assert_true(world_status(world, "web", &after));
+	g_assert_cmpint(after.state, ==, VM_STATE_RUNNING);
+	g_assert_cmpint(after.started_at, ==, before.started_at);
+	g_assert_cmpuint(after.run, ==, 1);
+	g_assert_cmpuint(machine->starts, ==, 1);
+	noun_clear(&status_noun, &before);
+	noun_clear(&status_noun, &after);
+	/* The plan moved on while no agent was there. */
+	world_agent_stop(world);
+	plan.desired = VM_DESIRED_STOPPED;
+	world_plan(world, "web", &plan);
+	world_agent_start(world);
+	world_answer_all(world);
+	world_assert_state(world, "web", VM_STATE_STOPPED);
+}
+
+static void test_paused(struct world *world)
+{
+	struct plan plan = world_new_plan(UUID_A);
+	struct machine *machine;
+
+	plan.desired = VM_DESIRED_PAUSED;
+	machine = start_web(world, &plan);
+	restart_agent(world);
+	world_answer_all(world);
+	world_assert_state(world, "web", VM_STATE_PAUSED);
+	g_assert_true(machine->paused);
+}
+
+static void test_stopping(struct world *world)
+{
+	struct plan plan = world_new_plan(UUID_A);
+	struct machine *machine = start_web(world, &plan);
+
+	machine->deaf = TRUE;
+	plan.desired = VM_DESIRED_STOPPED;
+	world_plan(world, "web", &plan);
+	world_assert_state(world, "web", VM_STATE_STOPPING);
+	restart_agent(world);
+	world_answer_all(world);
+	world_assert_state(world, "web", VM_STATE_STOPPING);
+	world_pass(world, 30000);
+	world_answer_all(world);
+	world_assert_state(world, "web", VM_STATE_STOPPED);
+	g_assert_false(machine->has_dir);
+}
+
+static void test_ended_meanwhile(struct world *world)
+{
+	struct plan plan = world_new_plan(UUID_A);
+	struct machine *machine = start_web(world, &plan);
+
+	world_agent_stop(world);
+	world_machine_ends(machine, ENGINE_EXIT_PANIC);
+	world_agent_start(world);
+	world_answer_all(world);
+	world_assert_state(world, "web", VM_STATE_FAILED);
+	world_assert_reason(world, "web", "it ended");
+	g_assert_false(machine->has_dir);
+}
+
+/* The end was written, the run directory not yet cleaned. */
+static void test_ended_and_recorded(struct world *world)
+{
+	struct plan plan = world_new_plan(UUID_A);
+	struct machine *machine = start_web(world, &plan);
+	struct status status;
+
+	world_machine_ends(machine, ENGINE_EXIT_PANIC);
+	world_answer_all(world);
+	world_agent_stop(world);
+	machine->has_dir = machine->ended = TRUE;
+	g_assert_true(world_status(world, "web", &status));
+	world_agent_start(world);
+	world_answer_all(world);
+	g_assert_false(machine->has_dir);
+	world_assert_state(world, "web", VM_STATE_FAILED);
+	world_assert_reason(world, "web", status.reason);
+	noun_clear(&status_noun, &status);
+}
+
+static void test_restarting(struct world *world)
+{
+	struct plan plan = world_new_plan(UUID_A);
+	struct machine *machine;
+
+	plan.restart = VM_RESTART_ALWAYS;
+	machine = start_web(world, &plan);
+	world_machine_ends(machine, ENGINE_EXIT_CRASH);
+	world_answer_all(world);
+	restart_agent(world);
+	world_assert_state(world, "web", VM_STATE_RESTARTING);
+	world_pass(world, 2000);
+	world_answer_all(world);
+	world_assert_state(world, "web", VM_STATE_RUNNING);
+	g_assert_cmpuint(machine->starts, ==, 2);
+}
+
+static void test_reboot(struct world *world)
+{
+	struct plan plan = world_new_plan(UUID_A);
+	struct machine *machine = start_web(world, &plan);
+
+	world_agent_stop(world);
+	world_reboot(world);
+	world_agent_start(world);
+	world_assert_state(world, "web", VM_STATE_FAILED);
+	world_assert_reason(world, "web", "host rebooted");
+	g_assert_cmpuint(machine->starts, ==, 1);
+}
+
+static void test_reboot_with_restart(struct world *world)
+{
+	struct plan plan = world_new_plan(UUID_A);
+	struct machine *machine;
+
+	plan.restart = VM_RESTART_ON_FAILURE;
+	machine = start_web(world, &plan);
+	world_agent_stop(world);
+	world_reboot(world);
+	world_agent_start(world);
+	world_assert_state(world, "web", VM_STATE_RESTARTING);
+	world_assert_reason(world, "web", "host rebooted");
+	world_pass(world, 2000);
+	world_answer_all(world);
+	world_assert_state(world, "web", VM_STATE_RUNNING);
+	g_assert_cmpuint(machine->starts, ==, 2);
+}
+
+static void test_lost(struct world *world)
+{
+	struct plan plan = world_new_plan(UUID_A);
+	struct machine *machine = start_web(world, &plan);
+
+	world_agent_stop(world);
+	machine->alive = machine->has_dir = FALSE;
+	world_agent_start(world);
+	world_assert_state(world, "web", VM_STATE_FAILED);
+	world_assert_reason(world, "web", "supervisor was killed");
+}
+
+static void test_orphan(struct world *world)
+{
+	struct plan plan = world_new_plan(UUID_A);
+	struct machine *machine = start_web(world, &plan);
+	struct status status;
+
+	world_agent_stop(world);
+	world_plan(world, "web", NULL);
+	world_agent_start(world);
+	world_answer_all(world);
+	g_assert_false(machine->alive);
+	g_assert_false(machine->has_dir);
+	g_assert_false(world_status(world, "web", &status));
+	g_assert_cmpuint(vms_count(world->vms), ==, 0);
+}
+
+/* The plan is for another VM of the same name: the one found is ended first. */
+static void test_orphan_of_same_name(struct world *world)
+{
+	struct plan plan = world_new_plan(UUID_A);
+	struct machine *machine = start_web(world, &plan);
+
+	world_agent_stop(world);
+	plan.uuid = (char *)UUID_B;
+	world_plan(world, "web", &plan);
+	world_agent_start(world);
+	world_answer_all(world);
+	g_assert_cmpuint(machine->kills, ==, 1);
+	g_assert_cmpstr(machine->uuid, ==, UUID_B);
+	world_assert_state(world, "web", VM_STATE_RUNNING);
+}
+
+/* The run directory is ahead of the status: the agent died between start and write. */
+static void test_status_behind(struct world *world)
+{
+	struct plan plan = world_new_plan(UUID_A);
+	struct machine *machine = start_web(world, &plan);
+	struct status status;
+
+	world_agent_stop(world);
+	world_put(world, "/status/web", NULL);
+	world_agent_start(world);
+	world_answer_all(world);
+	g_assert_cmpuint(machine->starts, ==, 1);
+	g_assert_true(world_status(world, "web", &status));
+	g_assert_cmpint(status.state, ==, VM_STATE_RUNNING);
+	g_assert_cmpuint(status.run, ==, 1);
+	g_assert_cmpint(status.started_at, >, 0);
+	noun_clear(&status_noun, &status);
+}
+
+static void test_malformed_status(struct world *world)
+{
+	struct plan plan = world_new_plan(UUID_A);
+	struct machine *machine = start_web(world, &plan);
+
+	world_agent_stop(world);
+	world_put(world, "/status/web", "{\"garbage\":");
+	g_test_expect_message(NULL, G_LOG_LEVEL_WARNING, "*status /status/web is ignored*");
+	world_agent_start(world);
+	g_test_assert_expected_messages();
+	world_answer_all(world);
+	g_assert_cmpuint(machine->starts, ==, 1);
+	world_assert_state(world, "web", VM_STATE_RUNNING);
+}
+
+static void test_removed_meanwhile(struct world *world)
+{
+	struct plan plan = world_new_plan(UUID_A);
+	struct machine *machine = start_web(world, &plan);
+	struct status status;
+
+	world_agent_stop(world);
+	plan.remove = TRUE;
+	world_plan(world, "web", &plan);
+	world_agent_start(world);
+	world_answer_all(world);
+	g_assert_false(machine->alive);
+	g_assert_false(world_status(world, "web", &status));
+}
+
+#define ADD(name, func) g_test_add_data_func("/agent/recovery/" name, (gconstpointer)(func), run_in_world)
+
+int main(int argc, char **argv)
+{
+	g_test_init(&argc, &argv, NULL);
+	ADD("preparing", test_preparing);
+	ADD("starting", test_starting);
+	ADD("running", test_running);
+	ADD("paused", test_paused);
+	ADD("stopping", test_stopping);
+	ADD("ended-meanwhile", test_ended_meanwhile);
+	ADD("ended-and-recorded", test_ended_and_recorded);
+	ADD("restarting", test_restarting);
+	ADD("reboot", test_reboot);
+	ADD("reboot-with-restart", test_reboot_with_restart);
+	ADD("lost", test_lost);
+	ADD("orphan", test_orphan);
+	ADD("orphan-of-same-name", test_orphan_of_same_name);
+	ADD("status-behind", test_status_behind);
+	ADD("malformed-status", test_malformed_status);
+	ADD("removed-meanwhile", test_removed_meanwhile);
+	return g_test_run();
+}

@@ -321,7 +321,10 @@ static void test_other_uuid(struct world *world)
 static void test_untrusted_plans(struct world *world)
 {
 	static const char *const malformed[] = {
-		"", "{", "[]", "{\"uuid\":\"../../etc\"}",
+		"",
+		"{",
+		"[]",
+		"{\"uuid\":\"../../etc\"}",
 		"{\"uuid\":\"" UUID_A "\",\"host\":\"here\",\"cpus\":0,\"memory_bytes\":67108864,\"image\":\"tiny\","
 		"\"engine\":\"qemu\",\"run\":1}",
 		"{\"uuid\":\"" UUID_A "\",\"host\":\"here\",\"cpus\":1,\"memory_bytes\":1,\"image\":\"tiny\","

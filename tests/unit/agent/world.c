@@ -321,15 +321,15 @@ static gboolean wake(gpointer user_data)
 	return G_SOURCE_CONTINUE;
 }
 
-#define WAIT_UNTIL(condition)                                                                                          \
-	do {                                                                                                           \
-		gboolean late = FALSE;                                                                                 \
-		guint timer = g_timeout_add_seconds(DEADLINE_S, wake, &late);                                          \
-		while (!(condition)) {                                                                                 \
-			g_assert_false(late);                                                                          \
-			g_main_context_iteration(NULL, TRUE);                                                          \
-		}                                                                                                      \
-		g_source_remove(timer);                                                                                \
+#define WAIT_UNTIL(condition)                                                 \
+	do {                                                                  \
+		gboolean late = FALSE;                                        \
+		guint timer = g_timeout_add_seconds(DEADLINE_S, wake, &late); \
+		while (!(condition)) {                                        \
+			g_assert_false(late);                                 \
+			g_main_context_iteration(NULL, TRUE);                 \
+		}                                                             \
+		g_source_remove(timer);                                       \
 	} while (0)
 
 void world_settle(struct world *world)
@@ -542,7 +542,7 @@ void world_clear(struct world *world)
 
 struct plan world_new_plan(const char *uuid)
 {
-	return (struct plan){
+	return (struct plan) {
 		.uuid = (char *)uuid,
 		.host = (char *)"here",
 		.image = (char *)"tiny",

@@ -7,11 +7,11 @@
 struct machine {
 	char *name, *uuid;
 	guint64 run;
-	gboolean has_dir;   /* its run directory */
+	gboolean has_dir;                       /* its run directory */
 	gboolean alive, started, paused, ended; /* ended: an exit record is in the run directory */
 	enum engine_exit_cause cause;
 	gint64 ended_at;
-	gboolean deaf;      /* its guest does not answer a shutdown */
+	gboolean deaf; /* its guest does not answer a shutdown */
 	gboolean no_agent;
 	guint shutdowns_agent, shutdowns_acpi, kills, starts, cleans;
 	/* What it will report next, when asked to (world_answer). */

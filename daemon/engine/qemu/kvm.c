@@ -166,9 +166,14 @@ static void judge(const char *device, const struct report *report, struct kvm_ve
 		verdict->reason = g_strdup_printf("%s: %s%s", device, g_strerror(report->error), next);
 		return;
 	}
+	if (report->exit) {
+		verdict->reason = g_strdup_printf("%s opens but its guest stopped early (KVM exit reason %u)", device,
+						  report->exit);
+		return;
+	}
 	if (report->error) {
-		verdict->reason = g_strdup_printf("%s opens but %s failed: %s (exit reason %u)", device, report->step,
-						  g_strerror(report->error), report->exit);
+		verdict->reason =
+			g_strdup_printf("%s opens but %s failed: %s", device, report->step, g_strerror(report->error));
 		return;
 	}
 	guint64 slowest = MAX(report->real_ns, report->long_ns) / 1000;

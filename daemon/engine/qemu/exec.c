@@ -76,8 +76,10 @@ static JsonObject *make_arguments(GPtrArray *words)
 JsonObject *exec_arguments(const char *open_json, GError **error)
 {
 	g_autoptr(JsonNode) root = json_parse_bounded(open_json, strlen(open_json), error);
-	if (!root)
+	if (!root) {
+		g_prefix_error(error, "exec: ");
 		return NULL;
+	}
 	JsonObject *object = JSON_NODE_HOLDS_OBJECT(root) ? json_node_get_object(root) : NULL;
 	g_autoptr(GPtrArray) argv = g_ptr_array_new(), env = g_ptr_array_new(), words = g_ptr_array_new();
 	if (!object || !add_strings(object, "argv", argv, error) || !add_strings(object, "env", env, error) ||

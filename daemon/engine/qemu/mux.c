@@ -76,14 +76,14 @@ guint mux_sessions(const struct mux *mux)
 	return g_hash_table_size(mux->sessions);
 }
 
-static gsize out_bytes(const struct mux *mux)
+gsize mux_queued(const struct mux *mux)
 {
 	return mux->out->len - mux->out_head;
 }
 
 static void update_reading(struct mux *mux)
 {
-	gboolean full = mux->full ? out_bytes(mux) > OUT_LOW_BYTES : out_bytes(mux) > OUT_HIGH_BYTES;
+	gboolean full = mux->full ? mux_queued(mux) > OUT_LOW_BYTES : mux_queued(mux) > OUT_HIGH_BYTES;
 	if (full == mux->full)
 		return;
 	mux->full = full;
@@ -97,8 +97,8 @@ static void update_reading(struct mux *mux)
 /* Writes what the socket takes. Errors show on the reading side. */
 static void flush(struct mux *mux)
 {
-	while (out_bytes(mux) > 0) {
-		ssize_t n = send(mux->fd, mux->out->data + mux->out_head, out_bytes(mux), MSG_NOSIGNAL | MSG_DONTWAIT);
+	while (mux_queued(mux) > 0) {
+		ssize_t n = send(mux->fd, mux->out->data + mux->out_head, mux_queued(mux), MSG_NOSIGNAL | MSG_DONTWAIT);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && errno == EAGAIN && !mux->out_source)
@@ -109,7 +109,7 @@ static void flush(struct mux *mux)
 			break;
 		mux->out_head += n;
 	}
-	if (out_bytes(mux) == 0) {
+	if (mux_queued(mux) == 0) {
 		g_byte_array_set_size(mux->out, 0);
 		mux->out_head = 0;
 	} else if (mux->out_head > OUT_HIGH_BYTES) {

@@ -34,6 +34,7 @@ void mux_detach(struct mux *mux, const char *reason);
 gboolean mux_is_attached(const struct mux *mux);
 gboolean mux_is_answered(const struct mux *mux);
 guint mux_sessions(const struct mux *mux);
+gsize mux_queued(const struct mux *mux); /* bytes that wait for the guest to take them */
 
 /* mux_open(mux, client, open_json): start a session (only when answered); takes the client over. `open_json` is at most
  * STREAM_PAYLOAD_MAX bytes. */

@@ -65,7 +65,8 @@ void guest_exec_pending(struct guest *guest)
 	if (g_queue_is_empty(&guest->pending))
 		return;
 	gint64 left = guest->ready_at + STREAM_GRACE_US - g_get_monotonic_time();
-	if (!mux_is_answered(guest->mux) && qga_is_ready(guest->qga) && left > 0) {
+	gboolean may_answer = mux_is_attached(guest->mux) && !mux_is_answered(guest->mux);
+	if (may_answer && qga_is_ready(guest->qga) && left > 0) {
 		if (!guest->pending_timer)
 			guest->pending_timer = g_timeout_add(left / 1000 + 1, on_pending_timer, guest);
 		return;

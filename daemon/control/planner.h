@@ -1,0 +1,57 @@
+/* The planner: (snapshot, event) -> writes. No I/O, no clock, no randomness: the same records in the same order give the
+ * same writes. It reads the snapshot through `lookup` and keeps only accounts beside it (what each host has left, which
+ * VMs still wait), so that a decision does not depend on how many VMs there are. The accounts can always be made again
+ * from the snapshot: feed every record to planner_changed() once.
+ *
+ * Per VM name, from the three records /vm/NAME (wanted), /plan/NAME (decided), /status/NAME (observed):
+ *
+ *   wanted  plan              status     write
+ *   ------  ----------------  ---------  ----------------------------------------------------------------
+ *   yes     none              none       a plan: the host that allocation chose, or refused with the reason
+ *   yes     refused           none       a placement, once capacity is free; nothing before
+ *   yes     older than wanted any        the plan brought up to date; the host stays
+ *   yes     of another life   any        as if not wanted: the old life goes first
+ *   yes     any               ended      an ephemeral VM: delete /vm/NAME
+ *   no      placed            any        the plan with `remove`
+ *   no      with `remove`     none       delete /plan/NAME: the agent is done with it
+ *   no      refused           none       delete /plan/NAME: no agent ever saw it
+ *   no      none              yes        a plan with `remove`: an agent still has what nobody wants
+ *
+ * A placed VM keeps its memory on the host until its plan is gone, also while it is stopped: a start never fails for
+ * want of memory. Simulated VMs (engine sim) are not charged. While no host is known nothing is refused: VMs wait. */
+#pragma once
+
+#include "daemon/store/store.h"
+
+struct planner;
+
+/* The record at `key` in the snapshot, borrowed, or NULL. */
+typedef const struct store_kv *(*planner_lookup_func)(const char *key, gpointer user_data);
+
+struct planner *planner_new(planner_lookup_func lookup, gpointer user_data);
+void planner_free(struct planner *planner);
+
+/* planner_changed(planner, before, now): a record of the snapshot changed; as store_cache_funcs.changed. Records of
+ * other kinds are ignored. The snapshot already holds `now`. */
+void planner_changed(struct planner *planner, const struct store_kv *before, const struct store_kv *now);
+
+enum planner_action { PLANNER_PUT_PLAN, PLANNER_DELETE_PLAN, PLANNER_DELETE_VM };
+
+/* One write with what must still hold for it: a transaction compares these. */
+struct planner_write {
+	enum planner_action action;
+	char *name;      /* of the VM */
+	gint64 revision; /* mod revision of the key written, as decided upon; 0: it must not exist */
+	GBytes *value;   /* PUT_PLAN */
+			 /* DELETE_PLAN also needs: /status/NAME does not exist */
+};
+void planner_write_clear(struct planner_write *write);
+
+/* planner_next(planner, write): the next write, into uninitialized memory; FALSE when there is nothing to do. The name is
+ * not decided upon again until the write was seen in the snapshot, or planner_failed() says that it was not done. */
+gboolean planner_next(struct planner *planner, struct planner_write *write);
+void planner_failed(struct planner *planner, const char *name);
+
+/* planner_waiting(planner): VMs that have no host yet. planner_memory_placed: charged on `host`; 0 when unknown. */
+guint planner_waiting(const struct planner *planner);
+guint64 planner_memory_placed(const struct planner *planner, const char *host);

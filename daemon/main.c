@@ -1,0 +1,333 @@
+/* polderd: the API, control and the store. Parses everything that comes from outside and never runs as root. */
+#include <glib-unix.h>
+#include <locale.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "daemon/agent/link.h"
+#include "daemon/api/api.h"
+#include "daemon/control/control.h"
+#include "daemon/model/error.h"
+#include "daemon/model/limits.h"
+#include "daemon/model/nouns.h"
+#include "daemon/start/start.h"
+#include "daemon/store/cache.h"
+#include "daemon/store/store.h"
+
+#define IDLE_CHECK_MS 500u
+
+struct options {
+	char *root, *socket, *agent;
+	gboolean idle_exit, print_openapi, version;
+};
+
+struct daemon {
+	struct options options;
+	struct dirs dirs;
+	struct identity identity;
+	struct agent_process agent;
+	int lock_fd;
+	GSocket *listening;
+	GMainLoop *loop;
+	struct store *store;
+	struct store_server *server; /* the agent's way into the store */
+	struct agent_link *link;     /* our way to the agent's streams */
+	struct store_cache *cache;
+	struct control *control;
+	struct api *api; /* NULL until the cache is ready */
+	gint64 busy_at;  /* monotonic µs: last seen with a VM or a client */
+	int exit_status;
+};
+
+/* One line a message on stderr. */
+static GLogWriterOutput log_line(GLogLevelFlags level, const GLogField *fields, gsize n_fields, gpointer user_data)
+{
+	const char *message = "";
+
+	if (level & (G_LOG_LEVEL_DEBUG | G_LOG_LEVEL_INFO))
+		return G_LOG_WRITER_HANDLED;
+	for (gsize i = 0; i < n_fields; i++) {
+		if (strcmp(fields[i].key, "MESSAGE") == 0)
+			message = fields[i].value;
+	}
+	fprintf(stderr, "polderd: %s\n", message);
+	return G_LOG_WRITER_HANDLED;
+}
+
+static gboolean parse_options(int argc, char **argv, struct options *options, GError **error)
+{
+	GOptionEntry entries[] = {
+		{ "root", 0, 0, G_OPTION_ARG_FILENAME, &options->root, "Keep everything under DIR", "DIR" },
+		{ "socket", 0, 0, G_OPTION_ARG_FILENAME, &options->socket, "Serve the API on this unix socket",
+		  "PATH" },
+		{ "agent", 0, 0, G_OPTION_ARG_FILENAME, &options->agent, "The polder-agent to run", "PATH" },
+		{ "idle-exit", 0, 0, G_OPTION_ARG_NONE, &options->idle_exit, "End when no VM and no client is left",
+		  NULL },
+		{ "print-openapi", 0, 0, G_OPTION_ARG_NONE, &options->print_openapi, "Print the API's contract", NULL },
+		{ "version", 0, 0, G_OPTION_ARG_NONE, &options->version, "Print the version", NULL },
+		G_OPTION_ENTRY_NULL,
+	};
+	g_autoptr(GOptionContext) context = g_option_context_new("- Polder's daemon; `polder daemon` runs it too");
+
+	g_option_context_add_main_entries(context, entries, NULL);
+	if (!g_option_context_parse(context, &argc, &argv, error))
+		return FALSE;
+	if (argc > 1) {
+		g_set_error(error, POLDER_ERROR, POLDER_ERROR_INVALID, "takes no arguments: see polderd --help");
+		return FALSE;
+	}
+	return TRUE;
+}
+
+static void options_clear(struct options *options)
+{
+	g_free(options->root);
+	g_free(options->socket);
+	g_free(options->agent);
+}
+
+static void quit(struct daemon *daemon, int exit_status)
+{
+	daemon->exit_status = MAX(daemon->exit_status, exit_status);
+	g_main_loop_quit(daemon->loop);
+}
+
+/* ---- While root ---- */
+
+static gboolean start(struct daemon *daemon, GError **error)
+{
+	g_autofree char *agent = daemon->options.agent ? g_strdup(daemon->options.agent) : dirs_tool("polder-agent");
+
+	identity_find(&daemon->identity);
+	if (!start_dirs(&daemon->dirs, &daemon->identity, error))
+		return FALSE;
+	daemon->lock_fd = start_lock(&daemon->dirs, &daemon->identity, error);
+	if (daemon->lock_fd < 0 || !start_agent(agent, daemon->options.root, &daemon->agent, error))
+		return FALSE;
+	daemon->listening = start_listen(&daemon->dirs, &daemon->identity, error);
+	return daemon->listening && start_drop(&daemon->identity, error);
+}
+
+/* ---- The store and what stands in it from the start ---- */
+
+static void on_agent_lost(gpointer user_data)
+{
+	struct daemon *daemon = user_data;
+
+	g_warning("the agent is gone; ending too, VMs run on: start polderd again");
+	quit(daemon, 1);
+}
+
+/* Written anew at each start, so that it is always there; unchanged it stays as it is. */
+static void put_if_absent(struct daemon *daemon, const char *key, const struct noun *noun, gconstpointer object)
+{
+	struct store_txn *txn = store_txn_new();
+	char *text = noun_to_json(noun, object);
+	g_autoptr(GBytes) value = g_bytes_new_take(text, strlen(text));
+
+	store_txn_compare(txn, key, STORE_TARGET_CREATE, STORE_EQUAL, 0);
+	store_txn_put(txn, STORE_THEN, key, value, 0);
+	store_txn_async(daemon->store, txn, NULL, NULL, NULL);
+}
+
+static void put_defaults(struct daemon *daemon)
+{
+	struct pool pool;
+	struct image tiny;
+
+	noun_init(&pool_noun, &pool);
+	g_free(pool.name);
+	pool.name = g_strdup("default");
+	g_free(pool.description);
+	pool.description = g_strdup("All hosts.");
+	put_if_absent(daemon, "/pool/default", &pool_noun, &pool);
+	noun_clear(&pool_noun, &pool);
+
+	noun_init(&image_noun, &tiny);
+	g_free(tiny.name);
+	tiny.name = g_strdup("tiny");
+	tiny.source = IMAGE_SOURCE_BUILTIN;
+	tiny.created_at = g_get_real_time();
+	put_if_absent(daemon, "/image/tiny", &image_noun, &tiny);
+	noun_clear(&image_noun, &tiny);
+}
+
+static gboolean open_store(struct daemon *daemon, GError **error)
+{
+	g_autofree char *path = g_build_filename(daemon->dirs.state, "store.db", NULL);
+
+	daemon->store = store_sqlite_open(path, NULL, error);
+	if (!daemon->store)
+		return FALSE;
+	put_defaults(daemon);
+	daemon->server = store_serve(daemon->store, daemon->agent.store_fd, on_agent_lost, daemon);
+	daemon->link = agent_link_new(daemon->agent.request_fd, on_agent_lost, daemon);
+	return TRUE;
+}
+
+/* ---- The cache feeds control and the API ---- */
+
+static void on_ready(gpointer user_data)
+{
+	struct daemon *daemon = user_data;
+	g_autoptr(GError) error = NULL;
+	struct api_config config = { .store = daemon->store,
+				     .cache = daemon->cache,
+				     .link = daemon->link,
+				     .dirs = &daemon->dirs,
+				     .agent_pid = (guint64)daemon->agent.pid,
+				     .owner_uid = daemon->identity.started_by,
+				     .group_gid = daemon->identity.drop ? daemon->identity.gid : (guint64)-1 };
+
+	control_ready(daemon->control);
+	daemon->api = api_new(&config, daemon->listening, &error);
+	if (!daemon->api) {
+		g_warning("%s", error->message);
+		quit(daemon, 1);
+		return;
+	}
+	g_message("serving %s", daemon->dirs.socket);
+	start_notify("READY=1");
+}
+
+static void on_changed(const struct store_kv *before, const struct store_kv *now, gint64 revision, gpointer user_data)
+{
+	struct daemon *daemon = user_data;
+
+	control_changed(daemon->control, before, now);
+	if (daemon->api)
+		api_changed(daemon->api, before, now, revision);
+}
+
+static void on_settled(gint64 revision, gpointer user_data)
+{
+	struct daemon *daemon = user_data;
+
+	control_settled(daemon->control);
+	if (daemon->api)
+		api_settled(daemon->api, revision);
+}
+
+static void on_lost(const GError *error, gpointer user_data)
+{
+	g_warning("the store is gone: %s", error->message);
+	quit(user_data, 1);
+}
+
+/* ---- Ending ---- */
+
+static gboolean on_signal(gpointer user_data)
+{
+	quit(user_data, 0);
+	return G_SOURCE_CONTINUE;
+}
+
+static gboolean found(const struct store_kv *kv, gpointer user_data)
+{
+	*(gboolean *)user_data = TRUE;
+	return FALSE;
+}
+
+static gboolean found_building(const struct store_kv *kv, gpointer user_data)
+{
+	static const char building[] = "\"building\"";
+	gsize bytes;
+	const char *text = g_bytes_get_data(kv->value, &bytes);
+
+	if (g_strstr_len(text, (gssize)bytes, building))
+		*(gboolean *)user_data = TRUE;
+	return !*(gboolean *)user_data;
+}
+
+static gboolean is_busy(struct daemon *daemon)
+{
+	static const char *const kinds[] = { "/vm/", "/plan/", "/status/" };
+	gboolean busy = !daemon->api || api_connections(daemon->api) > 0;
+
+	for (gsize i = 0; i < G_N_ELEMENTS(kinds) && !busy; i++)
+		store_cache_foreach(daemon->cache, kinds[i], found, &busy);
+	if (!busy)
+		store_cache_foreach(daemon->cache, "/image-status/", found_building, &busy);
+	return busy;
+}
+
+static gboolean on_idle_check(gpointer user_data)
+{
+	struct daemon *daemon = user_data;
+	gint64 now = g_get_monotonic_time();
+
+	if (is_busy(daemon)) {
+		daemon->busy_at = now;
+	} else if (now - daemon->busy_at >= LIMIT_DAEMON_IDLE_MS * G_TIME_SPAN_MILLISECOND) {
+		g_message("no VM and no client left: ending");
+		quit(daemon, 0);
+		return G_SOURCE_REMOVE;
+	}
+	return G_SOURCE_CONTINUE;
+}
+
+static void serve(struct daemon *daemon)
+{
+	static const struct store_cache_funcs funcs = {
+		.ready = on_ready, .changed = on_changed, .settled = on_settled, .lost = on_lost
+	};
+
+	daemon->cache = store_cache_new(daemon->store, "/", &funcs, daemon);
+	daemon->control = control_new(daemon->store, daemon->cache);
+	g_unix_signal_add(SIGTERM, on_signal, daemon);
+	g_unix_signal_add(SIGINT, on_signal, daemon);
+	daemon->busy_at = g_get_monotonic_time();
+	if (daemon->options.idle_exit)
+		g_timeout_add(IDLE_CHECK_MS, on_idle_check, daemon);
+	g_main_loop_run(daemon->loop);
+	start_notify("STOPPING=1");
+}
+
+/* In reverse order of the start. The agent ends when its sockets close; VMs run on. */
+static void clear(struct daemon *daemon)
+{
+	api_free(daemon->api);
+	control_free(daemon->control);
+	if (daemon->cache)
+		store_cache_free(daemon->cache);
+	agent_link_free(daemon->link);
+	store_server_free(daemon->server);
+	store_unref(daemon->store);
+	g_clear_object(&daemon->listening);
+	g_clear_pointer(&daemon->loop, g_main_loop_unref);
+	dirs_clear(&daemon->dirs);
+	options_clear(&daemon->options);
+}
+
+int main(int argc, char **argv)
+{
+	struct daemon daemon = { .lock_fd = -1 };
+	g_autoptr(GError) error = NULL;
+
+	g_log_set_writer_func(log_line, NULL, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	if (!parse_options(argc, argv, &daemon.options, &error)) {
+		g_warning("%s", error->message);
+		return 2;
+	}
+	if (daemon.options.print_openapi || daemon.options.version) {
+		g_autofree char *text =
+			daemon.options.version ? g_strdup("polderd " POLDER_VERSION "\n") : api_openapi_yaml();
+
+		fputs(text, stdout);
+		return 0;
+	}
+	dirs_init(&daemon.dirs, daemon.options.root, daemon.options.socket);
+	daemon.loop = g_main_loop_new(NULL, FALSE);
+	if (start(&daemon, &error) && open_store(&daemon, &error)) {
+		serve(&daemon);
+	} else {
+		g_warning("%s", error->message);
+		daemon.exit_status = 1;
+	}
+	clear(&daemon);
+	return daemon.exit_status;
+}

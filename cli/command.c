@@ -120,7 +120,7 @@ int usage_error(GError **error, const struct invocation *invocation, const char 
 static gboolean wrong(GError **error, const struct invocation *invocation, const char *what, const char *word,
 		      const char *meant)
 {
-	g_autofree char *hint = meant ? g_strdup_printf(", did you mean '%s'?", meant) : NULL;
+	g_autofree char *hint = meant ? g_strdup_printf(" (did you mean '%s'?)", meant) : NULL;
 	g_autofree char *valid = g_utf8_make_valid(word, -1);
 
 	usage_error(error, invocation, "%s '%s'%s", what, valid, hint ? hint : "");
@@ -309,6 +309,10 @@ gboolean invocation_init(struct invocation *invocation, char **argv, GError **er
 			invocation->tail = at + 1;
 			break;
 		}
+		/* The words of a command whose "--" was forgotten are not ours to judge. */
+		if (invocation->command && invocation->command->tail != TAIL_NONE &&
+		    invocation->arguments->len > invocation->command->argument.max)
+			break;
 		if (g_str_has_prefix(*at, "--"))
 			ok = parse_long(invocation, &at, error);
 		else if ((*at)[0] == '-' && (*at)[1])

@@ -44,6 +44,12 @@ int main(int argc, char **argv)
 	setlocale(LC_CTYPE, "");
 	/* No network, proxy or settings module of GIO's is ever used: loading them would take longer than `polder ps`. */
 	g_setenv("GIO_USE_VFS", "local", FALSE);
+	if (argc < 2) {
+		g_autofree char *text = help_overview();
+
+		fputs(text, stderr);
+		return polder_error_info(POLDER_ERROR_INVALID)->exit_status;
+	}
 	if (invocation_init(&invocation, argv, &error))
 		status = carry_out(&invocation, &error);
 	if (status < 0)

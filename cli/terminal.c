@@ -40,29 +40,30 @@ static void restore_and_die(int number)
 	raise(number);
 }
 
-gboolean terminal_raw(int fd)
+/* What somebody handles or ignores already stays his; the event loop's handlers lead to an orderly end of their own. */
+static void catch_fatal_signals(void)
 {
-	/* Those the event loop handles in an orderly way set their own handlers after this. */
 	static const int fatal[] = { SIGHUP, SIGINT, SIGTERM, SIGQUIT, SIGABRT, SIGSEGV, SIGBUS,
 				     SIGFPE, SIGILL, SIGPIPE, SIGALRM, SIGXCPU, SIGSYS };
-	static gboolean prepared;
+	struct sigaction action = { .sa_handler = restore_and_die, .sa_flags = SA_RESETHAND | SA_NODEFER };
+	struct sigaction old;
+
+	for (gsize i = 0; i < G_N_ELEMENTS(fatal); i++)
+		if (sigaction(fatal[i], NULL, &old) == 0 && old.sa_handler == SIG_DFL)
+			sigaction(fatal[i], &action, NULL);
+}
+
+gboolean terminal_raw(int fd)
+{
+	static gboolean at_exit;
 	struct termios raw;
 
 	if (tcgetattr(fd, &saved) != 0)
 		return FALSE;
-	if (!prepared) {
-		struct sigaction action = { .sa_handler = restore_and_die, .sa_flags = SA_RESETHAND | SA_NODEFER };
-
-		for (gsize i = 0; i < G_N_ELEMENTS(fatal); i++) {
-			struct sigaction old;
-
-			/* What somebody handles or ignores already stays his. */
-			if (sigaction(fatal[i], NULL, &old) == 0 && old.sa_handler == SIG_DFL)
-				sigaction(fatal[i], &action, NULL);
-		}
+	catch_fatal_signals();
+	if (!at_exit)
 		atexit(terminal_restore);
-		prepared = TRUE;
-	}
+	at_exit = TRUE;
 	raw = saved;
 	cfmakeraw(&raw);
 	raw_fd = fd;

@@ -156,6 +156,23 @@ static void test_force_during_stop(struct world *world)
 	world_assert_reason(world, "web", "killed, as asked");
 }
 
+/* Asked for once, a deadline only comes nearer. */
+static void test_longer_stop_is_not_granted(struct world *world)
+{
+	struct plan plan = world_new_plan(UUID_A);
+	struct machine *machine = start_web(world, &plan);
+
+	machine->deaf = TRUE;
+	plan.desired = VM_DESIRED_STOPPED;
+	world_plan(world, "web", &plan);
+	plan.stop_timeout_ms = 3600000;
+	world_plan(world, "web", &plan);
+	world_pass(world, 30000);
+	g_assert_cmpuint(machine->kills, ==, 1);
+	world_answer_all(world);
+	world_assert_state(world, "web", VM_STATE_STOPPED);
+}
+
 static void test_start_timeout(struct world *world)
 {
 	struct plan plan = world_new_plan(UUID_A);
@@ -378,6 +395,7 @@ int main(int argc, char **argv)
 	ADD("stop-and-start", test_stop_and_start);
 	ADD("stop-ladder", test_stop_ladder);
 	ADD("force-during-stop", test_force_during_stop);
+	ADD("longer-stop-is-not-granted", test_longer_stop_is_not_granted);
 	ADD("start-timeout", test_start_timeout);
 	ADD("restart-policy", test_restart_policy);
 	ADD("stop-while-restarting", test_stop_while_restarting);

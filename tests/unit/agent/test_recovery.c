@@ -257,6 +257,24 @@ static void test_status_behind(struct world *world)
 	noun_clear(&status_noun, &status);
 }
 
+/* A whole run ahead: it was begun and must not be begun again. */
+static void test_status_a_run_behind(struct world *world)
+{
+	struct plan plan = world_new_plan(UUID_A);
+	struct machine *machine = start_web(world, &plan);
+	struct status status;
+
+	world_agent_stop(world);
+	machine->run = plan.run = 2;
+	world_plan(world, "web", &plan);
+	world_agent_start(world);
+	world_answer_all(world);
+	g_assert_cmpuint(machine->starts, ==, 1);
+	g_assert_true(world_status(world, "web", &status));
+	g_assert_cmpuint(status.run, ==, 2);
+	noun_clear(&status_noun, &status);
+}
+
 static void test_malformed_status(struct world *world)
 {
 	struct plan plan = world_new_plan(UUID_A);
@@ -306,6 +324,7 @@ int main(int argc, char **argv)
 	ADD("orphan", test_orphan);
 	ADD("orphan-of-same-name", test_orphan_of_same_name);
 	ADD("status-behind", test_status_behind);
+	ADD("status-a-run-behind", test_status_a_run_behind);
 	ADD("malformed-status", test_malformed_status);
 	ADD("removed-meanwhile", test_removed_meanwhile);
 	return g_test_run();

@@ -286,6 +286,8 @@ static gboolean check_content(struct sqlite_table *table, GError **error)
 
 	if (!run_sql(table, "PRAGMA quick_check(1)", on_text, &verdict, error))
 		return FALSE;
+	if (verdict != NULL)
+		g_strdelimit(verdict, "\n", ' '); /* errors are one line */
 	if (g_strcmp0(verdict, "ok") != 0)
 		return corrupt(table, verdict != NULL ? verdict : "its check gave nothing", error);
 	return TRUE;

@@ -259,3 +259,17 @@ GInputStream *client_read(struct client *client, const char *path, GError **erro
 		problem_to_error(status, "", 0, error);
 	return NULL;
 }
+
+static gboolean passed(gpointer loop)
+{
+	g_main_loop_quit(loop);
+	return G_SOURCE_REMOVE;
+}
+
+void client_pass(guint milliseconds)
+{
+	g_autoptr(GMainLoop) loop = g_main_loop_new(NULL, FALSE);
+
+	g_timeout_add(milliseconds, passed, loop);
+	g_main_loop_run(loop);
+}

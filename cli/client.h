@@ -45,3 +45,6 @@ const char *client_socket(const struct client *client);
 /* client_answered(client): the daemon did what was asked. Now the line that tells about a daemon just started may be
  * printed: held back until here, so that an error stays one line. */
 void client_answered(struct client *client);
+
+/* client_pass(milliseconds): let time pass between two calls without missing what the session has to do. */
+void client_pass(guint milliseconds);

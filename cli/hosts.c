@@ -7,6 +7,9 @@
 #include "daemon/model/error.h"
 #include "daemon/model/nouns.h"
 
+#define REPORT_MS 10000
+#define POLL_MS   50
+
 static int list(struct invocation *invocation, const char *array, const struct view_part *parts, GError **error)
 {
 	struct client *client = client_open(invocation, error);
@@ -36,6 +39,21 @@ int verb_pool_ls(struct invocation *invocation, GError **error)
 	return list(invocation, "pools", parts, error);
 }
 
+/* A host reports a moment after its daemon's start: not to be told as "no host". */
+static JsonNode *hosts_reported(struct client *client, GError **error)
+{
+	gint64 deadline = g_get_monotonic_time() + REPORT_MS * 1000;
+
+	for (;;) {
+		g_autoptr(JsonNode) answer = client_get(client, error, "/v1/hosts");
+		g_autoptr(GPtrArray) hosts = answer ? view_objects(answer, "hosts") : NULL;
+
+		if (!answer || hosts->len || g_get_monotonic_time() > deadline)
+			return g_steal_pointer(&answer);
+		client_pass(POLL_MS);
+	}
+}
+
 int verb_host_show(struct invocation *invocation, GError **error)
 {
 	static const struct view_part parts[] = { { &host_noun, NULL, NULL }, { NULL } };
@@ -44,8 +62,7 @@ int verb_host_show(struct invocation *invocation, GError **error)
 	g_autoptr(JsonNode) answer = NULL;
 
 	if (client)
-		answer =
-			name ? client_get(client, error, "/v1/hosts/%s", name) : client_get(client, error, "/v1/hosts");
+		answer = name ? client_get(client, error, "/v1/hosts/%s", name) : hosts_reported(client, error);
 	client_close(client);
 	if (!answer)
 		return -1;

@@ -40,21 +40,6 @@ static gboolean built(JsonNode *answer)
 	       (state_is(answer, "ready") || state_is(answer, "failed"));
 }
 
-/* Let `milliseconds` pass without missing what the session has to do. */
-static gboolean passed(gpointer user_data)
-{
-	g_main_loop_quit(user_data);
-	return G_SOURCE_REMOVE;
-}
-
-static void pass(guint milliseconds)
-{
-	g_autoptr(GMainLoop) loop = g_main_loop_new(NULL, FALSE);
-
-	g_timeout_add(milliseconds, passed, loop);
-	g_main_loop_run(loop);
-}
-
 /* Show how the build gets on until it has ended; the image as it is then, or NULL. */
 static JsonNode *follow(struct client *client, const char *image, GError **error)
 {
@@ -72,7 +57,7 @@ static JsonNode *follow(struct client *client, const char *image, GError **error
 		progress_update(progress, (int)view_number(status, "status", "progress_percent"),
 				view_text(status, "status", "step"));
 		g_clear_pointer(&answer, json_node_unref);
-		pass(POLL_MS);
+		client_pass(POLL_MS);
 	}
 	progress_free(progress);
 	return g_steal_pointer(&answer);

@@ -7,6 +7,8 @@
 #include "cli/table.h"
 #include "cli/terminal.h"
 
+#define SHORT_LIST_BYTES 60 /* a longer list is shown one item a line */
+
 static JsonObject *part_of(JsonObject *object, const char *member)
 {
 	JsonNode *node;
@@ -143,7 +145,7 @@ void view_show(JsonObject *object, const struct view_part *parts)
 			g_autofree char *name = label(field);
 			g_autofree char *text = field_format(field, value);
 
-			if (value && JSON_NODE_HOLDS_ARRAY(value))
+			if (value && JSON_NODE_HOLDS_ARRAY(value) && strlen(text) > SHORT_LIST_BYTES)
 				show_strings(name, json_node_get_array(value));
 			else if (strcmp(text, "-") != 0)
 				show_field(name, text);

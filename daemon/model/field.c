@@ -508,6 +508,21 @@ static char *strings_format(JsonArray *array)
 	return g_strdup(text->len ? text->str : "-");
 }
 
+/* What has a short exact form is shown so; the memory of a host, say, is rounded. */
+static char *bytes_format(guint64 bytes)
+{
+	static const char letters[] = "KMGTPE";
+	g_autofree char *exact = size_format(bytes);
+	int unit = 0;
+
+	if (strlen(exact) <= 5)
+		return g_steal_pointer(&exact);
+	while (letters[unit + 1] && bytes >> (10 * (unit + 2)))
+		unit++;
+	return g_strdup_printf("%.1f%c", (double)bytes / (double)(G_GUINT64_CONSTANT(1) << (10 * (unit + 1))),
+			       letters[unit]);
+}
+
 char *field_format(const struct field *field, JsonNode *value)
 {
 	GType type = value ? json_node_get_value_type(value) : G_TYPE_INVALID;
@@ -524,7 +539,7 @@ char *field_format(const struct field *field, JsonNode *value)
 		gint64 number = json_node_get_int(value);
 
 		if (field->type == FIELD_BYTES && number >= 0)
-			return size_format((guint64)number);
+			return bytes_format((guint64)number);
 		if (field->type == FIELD_MS && number >= 0)
 			return duration_format((guint64)number);
 		return g_strdup_printf("%" G_GINT64_FORMAT, number);

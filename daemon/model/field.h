@@ -88,7 +88,8 @@ JsonObject *noun_to_node(const struct noun *noun, gconstpointer object);
  * in a create or update request. additionalProperties is false. Caller unrefs. */
 JsonObject *noun_schema(const struct noun *noun, enum noun_source source);
 
-/* field_format(field, value-node): how a field's JSON value reads in a CLI column ("512M", "30s", "-" when empty).
+/* field_format(field, value-node): how a field's JSON value reads in a CLI column ("512M", "23.5G" rounded, "30s", "-" when
+ * empty).
  * Works on the API's JSON so that the CLI needs no struct. Caller frees. */
 char *field_format(const struct field *field, JsonNode *value);
 

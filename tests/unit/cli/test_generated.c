@@ -140,9 +140,10 @@ static void test_bash(void)
 	};
 	g_autofree char *path = g_build_filename(g_get_tmp_dir(), "polder-completion-XXXXXX", NULL);
 	g_autofree char *script = completion_script("bash");
+	g_autofree char *bash = g_find_program_in_path("bash");
 	int fd;
 
-	if (!g_find_program_in_path("bash")) {
+	if (!bash) {
 		g_test_skip("no bash");
 		return;
 	}

@@ -233,6 +233,9 @@ static void assert_column(const char *field, const char *json, const char *text)
 static void test_columns(void)
 {
 	assert_column("size", "536870912", "512M");
+	assert_column("size", "25276502016", "23.5G");
+	assert_column("size", "100000", "97.7K");
+	assert_column("size", "1000", "1000");
 	assert_column("wait", "30000", "30s");
 	assert_column("count", "7", "7");
 	assert_column("flag", "true", "yes");

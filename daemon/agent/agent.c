@@ -11,12 +11,19 @@
 
 #define ENGINES_MAX 8
 
+/* A self-test under way: in a worker, which has `found` to itself until it answers. */
+struct agent_engine {
+	struct life_engine *life;
+	struct host found;
+};
+
 struct agent {
 	const struct dirs *dirs;
 	void (*ended)(const GError *error, gpointer user_data);
 	gpointer user_data;
 	gboolean has_ended;
 	struct life_engine engines[ENGINES_MAX + 1];
+	struct agent_engine tested[ENGINES_MAX];
 	guint probing; /* self-tests under way */
 	gboolean recovered;
 	struct host host;
@@ -45,63 +52,60 @@ static void publish_host(struct agent *agent)
 		host_record_publish(agent->record, &agent->host);
 }
 
-struct probe {
-	struct agent *agent;
-	struct life_engine *engine;
-	struct host found; /* the worker's own */
-};
-
-static void probe_free(gpointer data)
-{
-	struct probe *probe = data;
-
-	noun_clear(&host_noun, &probe->found);
-	g_free(probe);
-}
-
 static void probe_in_worker(GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
 {
-	struct probe *probe = data;
-	struct engine *engine = probe->engine->engine;
+	struct agent_engine *tested = data;
+	struct engine *engine = tested->life->engine;
 	GError *error = NULL;
 
-	if (engine->ops->probe(engine, &probe->found, &error))
+	if (engine->ops->probe(engine, &tested->found, &error))
 		g_task_return_boolean(task, TRUE);
 	else
 		g_task_return_error(task, error);
 }
 
+/* In the order of preference, whichever self-test ended first. */
+static void merge_found(struct agent *agent)
+{
+	for (guint i = 0; agent->engines[i].engine; i++) {
+		struct life_engine *engine = &agent->engines[i];
+
+		if (engine->unusable) {
+			g_autofree char *limit =
+				g_strdup_printf("engine %s: %s", engine->engine->ops->name, engine->unusable);
+
+			host_add_limit(&agent->host, limit);
+		}
+		host_merge(&agent->host, &agent->tested[i].found);
+	}
+}
+
 static void probe_done(GObject *source, GAsyncResult *result, gpointer user_data)
 {
-	struct probe *probe = g_task_get_task_data(G_TASK(result));
-	struct agent *agent = probe->agent;
+	struct agent *agent = user_data;
+	struct agent_engine *tested = g_task_get_task_data(G_TASK(result));
 	g_autoptr(GError) error = NULL;
 
-	probe->engine->probed = TRUE;
+	tested->life->probed = TRUE;
 	if (!g_task_propagate_boolean(G_TASK(result), &error)) {
-		g_autofree char *limit =
-			g_strdup_printf("engine %s: %s", probe->engine->engine->ops->name, error->message);
-
-		g_message("%s", limit);
-		probe->engine->unusable = g_strdup(error->message);
-		host_add_limit(&agent->host, limit);
+		g_message("engine %s can't be used here: %s", tested->life->engine->ops->name, error->message);
+		tested->life->unusable = g_strdup(error->message);
 	}
-	host_merge(&agent->host, &probe->found);
-	agent->probing--;
+	if (--agent->probing == 0)
+		merge_found(agent);
 	if (agent->vms)
 		vms_engines_changed(agent->vms);
 	publish_host(agent);
 }
 
-static void begin_probe(struct agent *agent, struct life_engine *engine)
+static void begin_probe(struct agent *agent, guint i)
 {
-	struct probe *probe = g_new0(struct probe, 1);
-	g_autoptr(GTask) task = g_task_new(NULL, NULL, probe_done, NULL);
+	struct agent_engine *tested = &agent->tested[i];
+	g_autoptr(GTask) task = g_task_new(NULL, NULL, probe_done, agent);
 
-	probe->agent = agent;
-	probe->engine = engine;
-	noun_init(&host_noun, &probe->found);
-	g_task_set_task_data(task, probe, probe_free);
+	tested->life = &agent->engines[i];
+	noun_init(&host_noun, &tested->found);
+	g_task_set_task_data(task, tested, NULL);
 	agent->probing++;
 	g_task_run_in_thread(task, probe_in_worker);
 }
@@ -113,7 +117,7 @@ static void make_engines(struct agent *agent)
 
 		engine->engine = engines[i]->engine_new(agent->dirs);
 		engine->needs_image = engines[i] != &engine_sim;
-		begin_probe(agent, engine);
+		begin_probe(agent, i);
 	}
 }
 
@@ -122,9 +126,10 @@ static void free_engines(struct agent *agent)
 	/* A worker uses its engine until it answers; the self-test bounds its own time. */
 	while (agent->probing)
 		g_main_context_iteration(NULL, TRUE);
-	for (struct life_engine *engine = agent->engines; engine->engine; engine++) {
-		engine->engine->ops->engine_free(engine->engine);
-		g_free(engine->unusable);
+	for (guint i = 0; agent->engines[i].engine; i++) {
+		agent->engines[i].engine->ops->engine_free(agent->engines[i].engine);
+		g_free(agent->engines[i].unusable);
+		noun_clear(&host_noun, &agent->tested[i].found);
 	}
 }
 

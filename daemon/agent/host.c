@@ -104,7 +104,7 @@ void host_inspect(struct host *host, const char *name)
 	set_string(&host->name, g_strdup(name));
 	host->cpus = cpus > 0 ? (guint64)cpus : 1;
 	host->memory_bytes = memory_total_bytes();
-	host->memory_reserved_bytes = MAX(host->memory_bytes / 20, MEMORY_RESERVED_MIN_BYTES);
+	host->memory_reserved_bytes = MAX(host->memory_bytes / 20 >> 20 << 20, MEMORY_RESERVED_MIN_BYTES);
 	host->memory_reserved_bytes = MIN(host->memory_reserved_bytes, host->memory_bytes);
 	set_string(&host->cpu_model, cpu_model());
 	set_string(&host->kernel,

@@ -447,8 +447,8 @@ static gboolean step_starting(struct vm_life *vm)
 
 static gboolean adopted_alive(struct vm_life *vm)
 {
-	gboolean known = vm->restored == LIFE_STARTING || vm->restored == LIFE_RUNNING ||
-			 vm->restored == LIFE_PAUSED || vm->restored == LIFE_STOPPING;
+	gboolean known = vm->restored == LIFE_STARTING || vm->restored == LIFE_RUNNING || vm->restored == LIFE_PAUSED ||
+			 vm->restored == LIFE_STOPPING;
 	gboolean let_go = known && vm->restored != LIFE_STARTING;
 
 	if (!known) { /* the agent before us died before the status could tell of this start */

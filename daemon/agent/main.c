@@ -66,7 +66,12 @@ static void raise_open_files(void)
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= OPEN_FILES_WANTED)
 		return;
-	limit.rlim_max = geteuid() == 0 ? MAX(limit.rlim_max, OPEN_FILES_WANTED) : limit.rlim_max;
+	if (limit.rlim_max < OPEN_FILES_WANTED) {
+		struct rlimit more = { .rlim_cur = OPEN_FILES_WANTED, .rlim_max = OPEN_FILES_WANTED };
+
+		if (setrlimit(RLIMIT_NOFILE, &more) == 0)
+			return;
+	}
 	limit.rlim_cur = MIN(limit.rlim_max, OPEN_FILES_WANTED);
 	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
 		g_message("open files stay limited to what they were: %s", g_strerror(errno));
@@ -80,6 +85,22 @@ static gboolean make_dir(const char *parent, const char *name, GError **error)
 		return TRUE;
 	g_set_error(error, POLDER_ERROR, POLDER_ERROR_FAILED, "make directory %s: %s", path, g_strerror(errno));
 	return FALSE;
+}
+
+/* What QEMUs and the image builder, which run under uids of their own, must be able to pass: whatever our umask is. */
+static gboolean make_public_dirs(const struct dirs *dirs, GError **error)
+{
+	static const char *const names[] = { "image", "build", "packages" };
+
+	for (guint i = 0; i < G_N_ELEMENTS(names); i++) {
+		g_autofree char *path = g_build_filename(dirs->cache, names[i], NULL);
+
+		if (!make_dir(dirs->cache, names[i], error))
+			return FALSE;
+		if (chmod(path, 0755) < 0)
+			g_message("%s stays closed to others: %s", path, g_strerror(errno));
+	}
+	return TRUE;
 }
 
 /* One agent at a time. The old one ends when its polderd does: wait for it a little. The fd stays open until we end. */
@@ -133,7 +154,7 @@ static gboolean set_up(const struct dirs *dirs, gboolean system, GError **error)
 	umask(077);
 	raise_open_files();
 	return take_sockets(error) && privileges_reduce(error) && make_dir(dirs->run, "vm", error) &&
-	       make_dir(dirs->state, "vm", error) && take_lock(dirs, error);
+	       make_dir(dirs->state, "vm", error) && make_public_dirs(dirs, error) && take_lock(dirs, error);
 }
 
 int main(int argc, char **argv)

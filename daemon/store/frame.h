@@ -71,6 +71,8 @@ struct store_link;
 struct store_link_funcs {
 	/* One frame came; borrowed. FALSE with error: the peer broke the protocol, the link closes. */
 	gboolean (*frame)(const struct store_frame *frame, gpointer user_data, GError **error);
+	/* All that was to be sent has been. May be NULL. */
+	void (*drained)(gpointer user_data);
 	/* The link is gone; called once, never from inside a call into the link. */
 	void (*closed)(const GError *error, gpointer user_data);
 };

@@ -203,6 +203,8 @@ static gboolean on_writable(int fd, GIOCondition condition, gpointer user_data)
 			outgoing_free(g_queue_pop_head(&link->sending));
 	}
 	source_drop(&link->out);
+	if (link->funcs->drained != NULL)
+		link->funcs->drained(link->user_data);
 	return G_SOURCE_REMOVE;
 }
 

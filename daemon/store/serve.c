@@ -71,6 +71,11 @@ static void backpressure(struct store_server *server)
 						       store_link_unsent_bytes(server->link) > UNSENT_PAUSE_BYTES);
 }
 
+static void on_drained(gpointer user_data)
+{
+	backpressure(user_data);
+}
+
 static void reply(struct store_server *server, enum store_frame_kind kind, guint64 id, GVariant *payload)
 {
 	g_autoptr(GError) error = NULL;
@@ -290,7 +295,7 @@ static gboolean on_frame(const struct store_frame *frame, gpointer user_data, GE
 	return ok;
 }
 
-static const struct store_link_funcs link_funcs = { .frame = on_frame, .closed = on_closed };
+static const struct store_link_funcs link_funcs = { .frame = on_frame, .drained = on_drained, .closed = on_closed };
 
 struct store_server *store_serve(struct store *store, int fd, void (*closed)(gpointer user_data), gpointer user_data)
 {

@@ -187,6 +187,19 @@ gint64 delete_sync(struct store *store, const char *key)
 	return revision_of(txn_sync(store, txn, -1));
 }
 
+struct store_txn *txn_of_puts(guint n)
+{
+	struct store_txn *txn = store_txn_new();
+	g_autoptr(GBytes) value = bytes("x");
+
+	for (guint i = 0; i < n; i++) {
+		g_autofree char *key = g_strdup_printf("/k/%03u", i);
+
+		store_txn_put(txn, STORE_THEN, key, value, 0);
+	}
+	return txn;
+}
+
 struct range_wait {
 	gboolean done;
 	struct store_range *range;

@@ -43,6 +43,7 @@ char *get_sync(struct store *store, const char *key); /* value, NULL when there 
 gint64 grant_sync(struct store *store, guint64 ttl_ms, int code);
 void keep_alive_sync(struct store *store, gint64 lease, int code);
 void revoke_sync(struct store *store, gint64 lease, int code);
+struct store_txn *txn_of_puts(guint n); /* of /k/000 … */
 /* n puts of key, many in flight at a time. */
 void put_many(struct store *store, const char *key, guint n);
 

@@ -50,9 +50,10 @@ struct qemu_vm {
 	gboolean told;                      /* started or adopted was reported */
 	gboolean paused, pausing, resuming; /* …ing: asked for, not yet reported */
 	gboolean killed, asked, panicked, ending, rebooted;
-	char *problem;         /* why a start is given up */
-	char *io_error;        /* what the next STOP is about */
-	char *monitor_problem; /* QMP doesn't work now */
+	gboolean agent_open, agent_open_now; /* the agent's port in the guest: as `guest` was told, as QMP said last */
+	char *problem;                       /* why a start is given up */
+	char *io_error;                      /* what the next STOP is about */
+	char *monitor_problem;               /* QMP doesn't work now */
 
 	struct launch *launch; /* in LAUNCHING */
 	struct process process;

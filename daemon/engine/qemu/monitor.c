@@ -117,7 +117,7 @@ static void on_status(JsonNode *value, const GError *error, gpointer data)
 	struct qemu_vm *vm = data;
 	JsonObject *object = value && JSON_NODE_HOLDS_OBJECT(value) ? json_node_get_object(value) : NULL;
 	gboolean running = qmp_boolean(object, "running", FALSE);
-	gboolean first = !vm->told;
+	gboolean first = !vm->told, open_now = vm->agent_open_now;
 
 	if (error)
 		return; /* the connection's end says the same */
@@ -126,6 +126,11 @@ static void on_status(JsonNode *value, const GError *error, gpointer data)
 	vm->reconnect_ms = ((struct qemu_engine *)vm->base.engine)->reconnect_ms;
 	g_clear_pointer(&vm->monitor_problem, g_free);
 	source_clear(&vm->start_timer);
+	send_wish(vm); /* what was asked for while there was no connection */
+	/* Only news: while it is open, "open" again means that the guest started its agent anew. */
+	if (first ? open_now : open_now != vm->agent_open)
+		guest_port_opened(vm->guest, open_now);
+	vm->agent_open = open_now;
 	if (first) {
 		vm->paused = !running;
 		if (vm->adopting)
@@ -147,12 +152,9 @@ static void on_chardevs(JsonNode *value, const GError *error, gpointer data)
 	for (guint i = 0; list && i < json_array_get_length(list); i++) {
 		JsonNode *node = json_array_get_element(list, i);
 		JsonObject *object = JSON_NODE_HOLDS_OBJECT(node) ? json_node_get_object(node) : NULL;
-		if (g_strcmp0(qmp_string(object, "label"), ARGS_AGENT_ID) == 0 && vm->guest)
-			guest_port_opened(vm->guest, qmp_boolean(object, "frontend-open", FALSE));
+		if (g_strcmp0(qmp_string(object, "label"), ARGS_AGENT_ID) == 0)
+			vm->agent_open_now = qmp_boolean(object, "frontend-open", FALSE);
 	}
-	/* The last answer of connecting: what was asked for meanwhile can now be sent. */
-	if (!error)
-		send_wish(vm);
 }
 
 static void on_io_error(struct qemu_vm *vm, JsonObject *data)
@@ -184,7 +186,8 @@ static void on_event(const char *name, JsonObject *data, gpointer user_data)
 		on_io_error(vm, data);
 	} else if (!strcmp(name, "VSERPORT_CHANGE") && vm->guest &&
 		   g_strcmp0(qmp_string(data, "id"), ARGS_AGENT_ID) == 0) {
-		guest_port_opened(vm->guest, qmp_boolean(data, "open", FALSE));
+		vm->agent_open = vm->agent_open_now = qmp_boolean(data, "open", FALSE);
+		guest_port_opened(vm->guest, vm->agent_open);
 	}
 }
 
@@ -227,8 +230,8 @@ void monitor_connect(struct qemu_vm *vm)
 		return;
 	}
 	vm->qmp = qmp_new(fd, starting ? engine->start_timeout_ms : engine->qmp_timeout_ms, &events, vm);
-	qmp_send(vm->qmp, "query-status", on_status, vm);
 	qmp_send(vm->qmp, "query-chardev", on_chardevs, vm);
+	qmp_send(vm->qmp, "query-status", on_status, vm);
 }
 
 void monitor_disconnect(struct qemu_vm *vm)

@@ -173,7 +173,6 @@ static gboolean open_store(struct daemon *daemon, GError **error)
 static void on_ready(gpointer user_data)
 {
 	struct daemon *daemon = user_data;
-	g_autoptr(GError) error = NULL;
 	struct api_config config = { .store = daemon->store,
 				     .cache = daemon->cache,
 				     .link = daemon->link,
@@ -183,12 +182,7 @@ static void on_ready(gpointer user_data)
 				     .group_gid = daemon->identity.drop ? daemon->identity.gid : (guint64)-1 };
 
 	control_ready(daemon->control);
-	daemon->api = api_new(&config, daemon->listening, &error);
-	if (!daemon->api) {
-		g_warning("%s", error->message);
-		quit(daemon, 1);
-		return;
-	}
+	daemon->api = api_new(&config, daemon->listening);
 	g_message("serving %s", daemon->dirs.socket);
 	start_notify("READY=1");
 }

@@ -25,8 +25,8 @@ struct api_config {
 	guint64 group_gid; /* whose members are allowed; (guint64)-1: none */
 };
 
-/* api_new(config, listening, error): serve on `listening` (referenced), a unix stream socket that listens already. */
-struct api *api_new(const struct api_config *config, GSocket *listening, GError **error);
+/* api_new(config, listening): serve on `listening` (referenced), a non-blocking unix stream socket that listens already. */
+struct api *api_new(const struct api_config *config, GSocket *listening);
 /* Ends every connection. Requests under way get no answer. NULL is fine. */
 void api_free(struct api *api);
 

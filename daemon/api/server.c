@@ -10,24 +10,24 @@
  * a broken pipe; then it is cut off. Nothing of it is kept. */
 #define DRAIN_BYTES_MAX (256ull * LIMIT_API_BODY_BYTES)
 
-#define GROUPS_MAX 1024
+#define GROUPS_MAX      1024
+#define ACCEPTS_AT_ONCE 16 /* then others have their turn */
+#define ACCEPT_PAUSE_MS 200
 
 /* ---- Who is at the other end ---- */
 
-/* One connection; hangs on its GSocket. */
+/* One connection; hangs on its remote address, which libsoup hands out with every message. */
 struct peer {
-	guint *connections;
+	GSocket *socket;
 	guint64 uid;
-	gboolean allowed, counted;
+	gboolean allowed;
 };
 
 static void peer_free(gpointer data)
 {
 	struct peer *peer = data;
 
-	if (peer->counted)
-		(*peer->connections)--;
-	g_rc_box_release(peer->connections);
+	g_object_unref(peer->socket);
 	g_free(peer);
 }
 
@@ -56,7 +56,7 @@ static struct peer *peer_new(struct api *api, GSocket *socket)
 	socklen_t bytes = sizeof(cred);
 	int fd = g_socket_get_fd(socket);
 
-	peer->connections = g_rc_box_acquire(api->connections);
+	peer->socket = g_object_ref(socket);
 	peer->uid = (guint64)-1;
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &bytes) == 0) {
 		peer->uid = cred.uid;
@@ -66,32 +66,93 @@ static struct peer *peer_new(struct api *api, GSocket *socket)
 	return peer;
 }
 
-/* The peer of a message's connection; at its first message it is counted, or turned away when there are too many. */
-static struct peer *peer_of(struct api *api, SoupServerMessage *msg)
+static struct peer *peer_of(SoupServerMessage *msg)
 {
-	GSocket *socket = soup_server_message_get_socket(msg);
-	struct peer *peer = g_object_get_data(G_OBJECT(socket), "polder-peer");
+	return g_object_get_data(G_OBJECT(soup_server_message_get_remote_address(msg)), "polder-peer");
+}
 
-	if (peer)
-		return peer;
-	peer = peer_new(api, socket);
-	g_object_set_data_full(G_OBJECT(socket), "polder-peer", peer, peer_free);
+/* ---- Accepting. Ours and not libsoup's listener, which in 3.2.3 (Debian 12) leaks every socket that it accepts. ---- */
+
+static void connection_gone(gpointer data)
+{
+	guint *connections = data;
+
+	(*connections)--;
+	g_rc_box_release(connections);
+}
+
+static void turn_away(GSocket *socket)
+{
+	static const char full[] = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n"
+				   "Content-Type: application/problem+json\r\n\r\n"
+				   "{\"type\":\"about:blank\",\"title\":\"Unavailable\",\"status\":503,"
+				   "\"code\":\"unavailable\",\"detail\":\"too many connections: close some\"}\n";
+
+	/* Whether it hears us does not matter: the connection ends either way. */
+	if (send(g_socket_get_fd(socket), full, strlen(full), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+		g_debug("a client over the limit did not hear why");
+}
+
+static void take_connection(struct api *api, GSocket *socket)
+{
+	g_autoptr(GSocketConnection) stream = NULL;
+	/* libsoup keeps them for messages and takes the local one for an internet address (HTTP/1.0 without a Host). */
+	g_autoptr(GSocketAddress) local = g_inet_socket_address_new_from_string("127.0.0.1", 0);
+	g_autoptr(GSocketAddress) remote = g_unix_socket_address_new("client");
+	g_autoptr(GError) error = NULL;
+
 	if (*api->connections >= LIMIT_API_CONNECTIONS) {
-		static const char full[] =
-			"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n"
-			"Content-Type: application/problem+json\r\n\r\n"
-			"{\"type\":\"about:blank\",\"title\":\"Unavailable\",\"status\":503,"
-			"\"code\":\"unavailable\",\"detail\":\"too many connections: close some\"}\n";
-
-		/* Whether it hears us does not matter: the connection ends either way. */
-		if (send(g_socket_get_fd(socket), full, strlen(full), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
-			g_debug("a client over the limit did not hear why");
-		g_socket_shutdown(socket, TRUE, TRUE, NULL);
-		return peer;
+		turn_away(socket);
+		return;
 	}
-	peer->counted = TRUE;
 	(*api->connections)++;
-	return peer;
+	g_object_set_data_full(G_OBJECT(socket), "polder-connection", g_rc_box_acquire(api->connections),
+			       connection_gone);
+	g_object_set_data_full(G_OBJECT(remote), "polder-peer", peer_new(api, socket), peer_free);
+	stream = g_socket_connection_factory_create_connection(socket);
+	if (!soup_server_accept_iostream(api->server, G_IO_STREAM(stream), local, remote, &error))
+		g_warning("a client's connection: %s", error->message);
+}
+
+static gboolean on_acceptable(GSocket *listening, GIOCondition condition, gpointer user_data);
+
+static void accept_again(struct api *api)
+{
+	api->accept_source = g_socket_create_source(api->listening, G_IO_IN, NULL);
+	g_source_set_callback(api->accept_source, G_SOURCE_FUNC(on_acceptable), api, NULL);
+	g_source_attach(api->accept_source, NULL);
+}
+
+static gboolean accept_later(gpointer user_data)
+{
+	struct api *api = user_data;
+
+	api->accept_pause = 0;
+	accept_again(api);
+	return G_SOURCE_REMOVE;
+}
+
+static gboolean on_acceptable(GSocket *listening, GIOCondition condition, gpointer user_data)
+{
+	struct api *api = user_data;
+
+	for (guint i = 0; i < ACCEPTS_AT_ONCE; i++) {
+		g_autoptr(GError) error = NULL;
+		g_autoptr(GSocket) socket = g_socket_accept(listening, NULL, &error);
+
+		if (socket) {
+			take_connection(api, socket);
+			continue;
+		}
+		if (g_error_matches(error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK))
+			break;
+		/* Out of file descriptors, most likely: the client stays in the queue. */
+		g_warning("accept a client: %s; trying again", error->message);
+		g_clear_pointer(&api->accept_source, g_source_unref);
+		api->accept_pause = g_timeout_add(ACCEPT_PAUSE_MS, accept_later, api);
+		return G_SOURCE_REMOVE;
+	}
+	return G_SOURCE_CONTINUE;
 }
 
 guint api_connections(const struct api *api)
@@ -154,7 +215,7 @@ void request_detach(struct request *request)
 void request_cut(struct request *request)
 {
 	if (request->msg)
-		g_socket_shutdown(soup_server_message_get_socket(request->msg), TRUE, TRUE, NULL);
+		g_socket_shutdown(peer_of(request->msg)->socket, TRUE, TRUE, NULL);
 }
 
 static void on_finished(SoupServerMessage *msg, gpointer user_data)
@@ -188,7 +249,7 @@ static void request_watch_hangup(struct request *request)
 {
 	if (request->hangup || !request->msg)
 		return;
-	request->hangup = g_socket_create_source(soup_server_message_get_socket(request->msg), G_IO_HUP, NULL);
+	request->hangup = g_socket_create_source(peer_of(request->msg)->socket, G_IO_HUP, NULL);
 	g_source_set_callback(request->hangup, G_SOURCE_FUNC(on_hangup), request, NULL);
 	g_source_attach(request->hangup, NULL);
 }
@@ -210,6 +271,13 @@ static void request_unpause(struct request *request)
 	soup_server_message_unpause(request->msg);
 }
 
+/* One request a connection: libsoup 3.2.3 never lets go of a kept-alive connection that its client has left (fixed by its
+ * commit d20c6601). On a unix socket a new connection costs microseconds. */
+static void close_afterwards(struct request *request)
+{
+	soup_message_headers_replace(soup_server_message_get_response_headers(request->msg), "Connection", "close");
+}
+
 void request_text(struct request *request, guint status, const char *content_type, GString *text)
 {
 	gsize bytes = text->len;
@@ -226,6 +294,7 @@ void request_text(struct request *request, guint status, const char *content_typ
 		g_source_destroy(request->hangup);
 		g_clear_pointer(&request->hangup, g_source_unref);
 	}
+	close_afterwards(request);
 	soup_server_message_set_status(request->msg, status, NULL);
 	soup_server_message_set_response(request->msg, content_type, SOUP_MEMORY_TAKE, data, bytes);
 	request_unpause(request);
@@ -243,6 +312,7 @@ void request_begin_chunks(struct request *request, const char *content_type)
 
 	request->answered = TRUE;
 	request->api->answered[2]++;
+	close_afterwards(request);
 	soup_server_message_set_status(request->msg, SOUP_STATUS_OK, NULL);
 	soup_message_headers_set_encoding(headers, SOUP_ENCODING_CHUNKED);
 	soup_message_headers_set_content_type(headers, content_type, NULL);
@@ -296,7 +366,7 @@ static void on_got_headers(SoupServerMessage *msg, gpointer user_data)
 {
 	struct api *api = user_data;
 	SoupMessageHeaders *headers = soup_server_message_get_request_headers(msg);
-	struct peer *peer = peer_of(api, msg);
+	const struct peer *peer = peer_of(msg);
 	struct request *request = g_new0(struct request, 1);
 
 	request->refs = 1;
@@ -322,7 +392,6 @@ static void on_got_headers(SoupServerMessage *msg, gpointer user_data)
 
 static void on_request_started(SoupServer *server, SoupServerMessage *msg, gpointer user_data)
 {
-	peer_of(user_data, msg);
 	g_signal_connect(msg, "got-headers", G_CALLBACK(on_got_headers), user_data);
 }
 
@@ -401,7 +470,7 @@ static void on_request(SoupServer *server, SoupServerMessage *msg, const char *p
 
 /* ---- The server ---- */
 
-struct api *api_new(const struct api_config *config, GSocket *listening, GError **error)
+struct api *api_new(const struct api_config *config, GSocket *listening)
 {
 	struct api *api = g_new0(struct api, 1);
 
@@ -419,10 +488,8 @@ struct api *api_new(const struct api_config *config, GSocket *listening, GError 
 	api->server = soup_server_new("raw-paths", TRUE, NULL);
 	soup_server_add_handler(api->server, NULL, on_request, api, NULL);
 	g_signal_connect(api->server, "request-started", G_CALLBACK(on_request_started), api);
-	if (!soup_server_listen_socket(api->server, listening, 0, error)) {
-		api_free(api);
-		return NULL;
-	}
+	api->listening = g_object_ref(listening);
+	accept_again(api);
 	return api;
 }
 
@@ -433,6 +500,12 @@ void api_free(struct api *api)
 
 	if (!api)
 		return;
+	if (api->accept_source) {
+		g_source_destroy(api->accept_source);
+		g_source_unref(api->accept_source);
+	}
+	g_clear_handle_id(&api->accept_pause, g_source_remove);
+	g_object_unref(api->listening);
 	g_signal_handlers_disconnect_by_data(api->server, api);
 	streams_close_all(api);
 	g_hash_table_iter_init(&iter, api->requests);

@@ -16,6 +16,9 @@ struct route;
 struct api {
 	struct api_config config;
 	SoupServer *server;
+	GSocket *listening;
+	GSource *accept_source; /* NULL while accepting rests */
+	guint accept_pause;
 	guint *connections;   /* g_rc_box: sockets may outlive us for a moment */
 	GHashTable *requests; /* set of struct request that have a client */
 	GHashTable *waits;    /* VM or image name → GPtrArray of struct wait */

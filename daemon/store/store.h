@@ -8,7 +8,8 @@
  * A write whose answer can't come any more (cancelled, deadline, link lost after it was sent) ends with
  * POLDER_ERROR_UNKNOWN_OUTCOME: read before you write again.
  *
- * Revisions: one counter per store; every transaction that changes something adds one, and all its changes carry it.
+ * Revisions: one counter per store, 1 when empty; every transaction that changes something adds one, and all its
+ * changes carry it. In one process, a watch hears of a change before the request that made it is answered.
  * Keys are UTF-8 paths, "/vm/web"; values are bytes. */
 #pragma once
 
@@ -16,7 +17,9 @@
 
 struct store; /* reference counted */
 struct store *store_ref(struct store *store);
-void store_unref(struct store *store); /* NULL is fine. The last unref ends pending requests with UNAVAILABLE, in order */
+/* NULL is fine. The last unref ends pending requests, in order, with UNAVAILABLE, or UNKNOWN_OUTCOME for a write that was
+ * already under way, and watches with UNAVAILABLE; callbacks run later, from the main context. */
+void store_unref(struct store *store);
 
 /* One key at one revision. */
 struct store_kv {
@@ -63,8 +66,9 @@ void store_txn_result_free(struct store_txn_result *result);
 
 /* store_txn_async(store, txn, …): takes ownership of txn. Refused before anything is done with POLDER_ERROR_INVALID or
  * TOO_LARGE: more than LIMIT_STORE_TXN_OPS operations (compares, then and else counted apart), a key written twice in
- * one branch (a delete range that covers a put counts), an empty or overlong key, over LIMIT_STORE_REQUEST_BYTES,
- * a lease that does not exist (NOT_FOUND). */
+ * one branch (a delete range that covers a put or meets another delete counts), an empty or overlong key, over
+ * LIMIT_STORE_REQUEST_BYTES of keys and values sent, or read back by its ranges, or over LIMIT_STORE_PAGE_ENTRIES read
+ * back; a lease that does not exist (NOT_FOUND). */
 void store_txn_async(struct store *store, struct store_txn *txn, GCancellable *cancellable,
                      GAsyncReadyCallback callback, gpointer user_data);
 struct store_txn_result *store_txn_finish(struct store *store, GAsyncResult *result, GError **error);
@@ -85,7 +89,8 @@ struct store_range {
 void store_range_free(struct store_range *range);
 
 /* [key, range_end) at `revision` (0: now), at most `limit` entries (0: LIMIT_STORE_PAGE_ENTRIES, the most there is).
- * range_end NULL: just `key`. COMPACTED when the revision is gone, INVALID when it is in the future. */
+ * A page also ends at LIMIT_STORE_REQUEST_BYTES. range_end NULL: just `key`. COMPACTED when the revision is gone, INVALID
+ * when it is in the future. */
 void store_range_async(struct store *store, const char *key, const char *range_end, gint64 revision, guint limit,
                        GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data);
 struct store_range *store_range_finish(struct store *store, GAsyncResult *result, GError **error);
@@ -130,14 +135,14 @@ gboolean store_lease_finish(struct store *store, GAsyncResult *result, GError **
 
 /* store_sqlite_open(path, vfs, error): open or create the database file. Blocks (start-up only): checks the file, and
  * rolls forward. vfs NULL: the default. CORRUPT: says the file, that nothing was changed, and how to restore;
- * CONFLICT: another process has it open. Starts the writer thread. */
+ * CONFLICT: another process has it open; DENIED, STORAGE_FULL. Starts the writer thread. */
 struct store *store_sqlite_open(const char *path, const char *vfs, GError **error);
 
 /* store_remote_new(connection): a store at the other end of a stream socket. Takes ownership of the fd.
  * When the link is lost every request and watch ends with UNAVAILABLE and `lost` is called once. */
 struct store *store_remote_new(int fd, void (*lost)(gpointer user_data), gpointer user_data);
 
-/* store_serve(store, fd, prefix rules…): serve `store` to a store_remote at the other end. Everything the peer sends is
+/* store_serve(store, fd, closed, user_data): serve `store` to a store_remote at the other end. Everything the peer sends is
  * checked; a malformed frame closes the link with a logged reason. `closed` is called once. */
 struct store_server;
 struct store_server *store_serve(struct store *store, int fd, void (*closed)(gpointer user_data), gpointer user_data);

@@ -70,7 +70,7 @@ void test_watch_catch_up(struct fixture *f, gconstpointer data)
 	g_string_append(expected, "put /k/000 skipped\nput /k/000 last\n");
 	watched_wait_revision(&watched, last);
 	watched_wait_revision(&future, last);
-	g_assert_cmpstr(watched.text->str, ==, expected->str);
+	g_assert_true(g_string_equal(watched.text, expected)); /* too long to print */
 	g_assert_cmpstr(future.text->str, ==, "put /k/000 last\n");
 	watched_clear(&watched);
 	watched_clear(&future);

@@ -315,6 +315,19 @@ int vms_stream_open(struct vms *vms, const char *name, const struct engine_strea
 	return lifecycle_stream_open(vm, stream, error);
 }
 
+gboolean vms_stream_may_come(const struct vms *vms, const char *name, enum engine_stream_kind kind)
+{
+	const struct vm_life *vm = vms_get(vms, name);
+
+	if (vms->recovery)
+		return TRUE;
+	if (!vm || vm->exit)
+		return FALSE;
+	if (vm->state == LIFE_ADOPTING || vm->state == LIFE_STARTING)
+		return TRUE;
+	return kind == ENGINE_STREAM_EXEC && vm->state == LIFE_RUNNING && !vm->ready;
+}
+
 /* ---- Life ---- */
 
 void vms_recovered(struct vms *vms, const GError *error)

@@ -45,3 +45,7 @@ const struct vm_life *vms_get(const struct vms *vms, const char *name); /* borro
 
 /* vms_stream_open(vms, name, stream, error): as engine_ops.stream_open: an fd owned by the caller, or -1. */
 int vms_stream_open(struct vms *vms, const char *name, const struct engine_stream *stream, GError **error);
+
+/* vms_stream_may_come(vms, name, kind): a stream that was refused just now may be had in a moment: the VM is being found
+ * again, or starts, or its guest agent has not answered yet. */
+gboolean vms_stream_may_come(const struct vms *vms, const char *name, enum engine_stream_kind kind);

@@ -32,10 +32,21 @@ static void on_closed(gpointer user_data)
 	((struct pair *)user_data)->closed = TRUE;
 }
 
+static void pair_connect(struct pair *pair, gboolean with_link)
+{
+	int fds[2];
+
+	g_assert_cmpint(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds), ==, 0);
+	if (with_link)
+		pair->link = agent_link_new(fds[0], on_lost, pair);
+	else
+		pair->raw = fds[0];
+	pair->streams = streams_new(fds[1], pair->world.vms, on_closed, pair);
+}
+
 static void pair_init(struct pair *pair, gboolean with_link)
 {
 	struct plan plan = world_new_plan(UUID_A);
-	int fds[2];
 
 	memset(pair, 0, sizeof *pair);
 	pair->raw = -1;
@@ -43,12 +54,7 @@ static void pair_init(struct pair *pair, gboolean with_link)
 	world_agent_start(&pair->world);
 	world_plan(&pair->world, "web", &plan);
 	world_answer_all(&pair->world);
-	g_assert_cmpint(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds), ==, 0);
-	if (with_link)
-		pair->link = agent_link_new(fds[0], on_lost, pair);
-	else
-		pair->raw = fds[0];
-	pair->streams = streams_new(fds[1], pair->world.vms, on_closed, pair);
+	pair_connect(pair, with_link);
 }
 
 static void pair_clear(struct pair *pair)
@@ -186,6 +192,31 @@ static void test_cancel(void)
 	pair_clear(&pair);
 }
 
+/* A request that comes while the VM is being found again waits for it. */
+static void test_waits_for_adoption(void)
+{
+	struct agent_stream_request request = { .vm = "web", .stream = "exec", .request = "{\"argv\":[\"true\"]}" };
+	struct result result;
+	struct pair pair;
+
+	pair_init(&pair, TRUE);
+	agent_link_free(pair.link);
+	streams_free(pair.streams);
+	world_agent_stop(&pair.world);
+	world_agent_start(&pair.world);
+	pair_connect(&pair, TRUE);
+	result = (struct result) { .link = pair.link, .fd = -2 };
+	agent_link_stream_async(pair.link, &request, NULL, opened, &result);
+	for (guint i = 0; i < 20; i++)
+		g_main_context_iteration(NULL, FALSE);
+	g_assert_false(result.done);
+	world_answer_all(&pair.world);
+	wait_for(&result.done);
+	g_assert_no_error(result.error);
+	close(result.fd);
+	pair_clear(&pair);
+}
+
 static void test_daemon_goes(void)
 {
 	struct pair pair;
@@ -271,6 +302,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/agent/link/too-large", test_too_large);
 	g_test_add_func("/agent/link/agent-goes", test_agent_goes);
 	g_test_add_func("/agent/link/cancel", test_cancel);
+	g_test_add_func("/agent/link/waits-for-adoption", test_waits_for_adoption);
 	g_test_add_func("/agent/link/daemon-goes", test_daemon_goes);
 	g_test_add_func("/agent/link/hostile-requests", test_hostile_requests);
 	g_test_add_func("/agent/link/garbage-closes", test_garbage_closes);

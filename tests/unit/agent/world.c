@@ -179,7 +179,12 @@ static void fake_describe(struct engine_vm *vm, struct status *status)
 
 static int fake_stream_open(struct engine_vm *vm, const struct engine_stream *stream, GError **error)
 {
-	return open("/dev/null", O_RDWR | O_CLOEXEC);
+	struct machine *machine = machine_of(vm);
+
+	if (stream->kind == ENGINE_STREAM_LOG || (machine->alive && !machine->says_started && !machine->says_adopted))
+		return open("/dev/null", O_RDWR | O_CLOEXEC);
+	g_set_error(error, POLDER_ERROR, POLDER_ERROR_UNAVAILABLE, "not there yet");
+	return -1;
 }
 
 static char **fake_scan(struct engine *engine)

@@ -159,12 +159,20 @@ static void say_oversized(struct fake_agent *agent)
 	say(agent, "\n");
 }
 
-static void flood(struct fake_agent *agent)
+/* As fast as the client takes it, until the mode changes. */
+static gboolean on_flood(gpointer user_data)
 {
-	g_autofree char *text = g_strnfill(4096, 'y');
-	text[4095] = '\n';
-	while (agent->port.fd >= 0 && send(agent->port.fd, text, 4096, MSG_NOSIGNAL | MSG_DONTWAIT) > 0)
-		;
+	struct fake_agent *agent = user_data;
+	static const char text[4096] = "yyyyyyyyyyyyyyyyyyyyyyy\n";
+	ssize_t n = 0;
+	for (guint i = 0; i < 100 && n >= 0 && agent->port.fd >= 0; i++) {
+		n = send(agent->port.fd, text, sizeof(text), MSG_NOSIGNAL | MSG_DONTWAIT);
+		agent->flooded += MAX(n, 0);
+	}
+	if (agent->mode == FAKE_FLOOD && agent->port.fd >= 0)
+		return G_SOURCE_CONTINUE;
+	agent->flood_source = 0;
+	return G_SOURCE_REMOVE;
 }
 
 static void answer_exec(struct fake_agent *agent, const char *line)
@@ -189,7 +197,8 @@ static void answer(struct fake_agent *agent, const char *line)
 	if (agent->mode == FAKE_SILENT)
 		return;
 	if (agent->mode == FAKE_FLOOD) {
-		flood(agent);
+		if (!agent->flood_source)
+			agent->flood_source = g_idle_add(on_flood, agent);
 		return;
 	}
 	if (strstr(line, "guest-sync-delimited")) {
@@ -248,6 +257,8 @@ void fake_agent_init(struct fake_agent *agent)
 
 void fake_agent_clear(struct fake_agent *agent)
 {
+	if (agent->flood_source)
+		g_source_remove(agent->flood_source);
 	fake_port_clear(&agent->port);
 	fake_remove_tree(agent->dir);
 	g_free(agent->dir);

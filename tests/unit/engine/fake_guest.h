@@ -63,6 +63,8 @@ struct fake_agent {
 	const char *exec_status; /* JSON of guest-exec-status once the polls are used up */
 	guint polls_until_exit;
 	guint syncs, pings, interface_asks, execs, shutdowns, status_polls, kills;
+	guint flood_source;
+	gsize flooded;   /* bytes the client took of a flood */
 	char *last_exec; /* line */
 };
 

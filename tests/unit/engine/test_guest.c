@@ -152,6 +152,8 @@ static void check_never_ready(enum fake_mode mode)
 	WAIT_FOR(++turns && g_get_monotonic_time() > until);
 	g_assert_cmpuint(world.ready_changes, ==, 0);
 	g_assert_cmpuint(world.agent.syncs, <, 40); /* it is left alone more and more */
+	g_test_message("took %" G_GSIZE_FORMAT " KiB of a flood", world.agent.flooded / 1024);
+	g_assert_cmpuint(world.agent.flooded, <, 8 * QGA_ANSWER_BYTES_MAX);
 	world.agent.mode = FAKE_GOOD;
 	WAIT_FOR(world.ready);
 	world_clear(&world);

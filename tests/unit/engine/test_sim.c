@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "daemon/engine/sim.h"
+#include "daemon/engine/sim_clock.h"
 #include "daemon/model/error.h"
 #include "tests/unit/engine/fake_guest.h"
 
@@ -299,6 +300,42 @@ static void test_probe_and_environment(void)
 	world_clear(&world);
 }
 
+/* ---- the clock ---- */
+
+#define ALARMS 2000u
+static gint64 last_due;
+static guint rung;
+
+static void on_ring(struct sim_alarm *alarm)
+{
+	g_assert_cmpint(alarm->due_us, >=, last_due);
+	g_assert_cmpint(alarm->due_us, <=, g_get_monotonic_time());
+	last_due = alarm->due_us;
+	rung++;
+}
+
+/* Alarms set, moved both ways and cancelled at random ring once each, in the order of their times. */
+static void test_clock(void)
+{
+	g_autofree struct sim_alarm *alarms = g_new0(struct sim_alarm, ALARMS);
+	struct sim_clock *clock = sim_clock_new(on_ring);
+	gint64 begin = g_get_monotonic_time();
+	for (guint i = 0; i < 10 * ALARMS; i++) {
+		struct sim_alarm *alarm = &alarms[g_test_rand_int_range(0, ALARMS)];
+		if (g_test_rand_int_range(0, 8) == 0)
+			sim_clock_cancel(clock, alarm);
+		else
+			sim_clock_set(clock, alarm, begin + g_test_rand_int_range(0, 20000));
+	}
+	guint set = 0;
+	for (guint i = 0; i < ALARMS; i++)
+		set += alarms[i].slot != 0;
+	WAIT_FOR(rung == set);
+	for (guint i = 0; i < ALARMS; i++)
+		g_assert_cmpuint(alarms[i].slot, ==, 0);
+	sim_clock_free(clock);
+}
+
 #define MANY 10000u
 
 static guint count_of(const struct observed *all, gsize offset)
@@ -351,6 +388,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/sim/bad-records", test_bad_records);
 	g_test_add_func("/sim/no-directory", test_no_directory);
 	g_test_add_func("/sim/probe-and-environment", test_probe_and_environment);
+	g_test_add_func("/sim/clock", test_clock);
 	g_test_add_func("/sim/ten-thousand", test_ten_thousand);
 	return g_test_run();
 }

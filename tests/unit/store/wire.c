@@ -215,6 +215,44 @@ static void test_link_lost(struct peer *peer, gconstpointer data)
 	fixture_close(&f);
 }
 
+static void on_range(GObject *source, GAsyncResult *result, gpointer user_data)
+{
+	store_range_free(store_range_finish(NULL, result, user_data));
+}
+
+static gboolean is_set(gpointer user_data)
+{
+	return *(gpointer *)user_data != NULL;
+}
+
+/* Nobody answers: every request ends all the same, and says whether it may have been done. */
+static void test_deadline(struct peer *peer, gconstpointer data)
+{
+	g_autoptr(GBytes) value = bytes("x");
+	g_autoptr(GError) error = NULL;
+	struct store_txn *txn = store_txn_new();
+	struct store *store;
+	struct txn_wait wait;
+	int fds[2];
+
+	if (g_getenv("POLDER_TEST_LONG") == NULL) {
+		g_test_skip("takes as long as a deadline; set POLDER_TEST_LONG");
+		return;
+	}
+	g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), ==, 0);
+	store = store_remote_new(fds[0], NULL, NULL);
+	store_range_async(store, "/a", NULL, 0, 0, NULL, on_range, &error);
+	store_txn_put(txn, STORE_THEN, "/a", value, 0);
+	txn_wait_begin(&wait, store, txn, NULL);
+	wait_until(is_set, &error);
+	wait_for(&wait.done);
+	g_assert_error(error, POLDER_ERROR, POLDER_ERROR_TIMEOUT);
+	g_assert_error(wait.error, POLDER_ERROR, POLDER_ERROR_UNKNOWN_OUTCOME);
+	txn_wait_clear(&wait);
+	store_unref(store);
+	close(fds[1]);
+}
+
 /* Every round logs why; that is not what we look at. */
 static void on_log(const char *domain, GLogLevelFlags level, const char *message, gpointer user_data)
 {
@@ -266,6 +304,7 @@ int main(int argc, char **argv)
 		{ "watch-twice", test_watch_twice },   { "bad-operation", test_bad_operation },
 		{ "gone-midway", test_gone_midway },   { "byte-by-byte", test_byte_by_byte },
 		{ "link-lost", test_link_lost },       { "hostile-server", test_hostile_server },
+		{ "deadline", test_deadline },
 	};
 
 	g_test_init(&argc, &argv, NULL);

@@ -160,7 +160,9 @@ char **args_new(const struct engine_config *config, const char *qemu, const char
 	add_boot(argv, config);
 	add_ports(argv);
 	add(argv, "-device", "virtio-rng-pci");
+	/* The ISA one is what old guests know, the PCI one what `tiny` and new ones load a driver for by themselves. */
 	add(argv, "-device", "pvpanic");
+	add(argv, "-device", "pvpanic-pci");
 	add(argv, "-device", "vmgenid,guid=auto");
 	if (!add_network(argv, config, error))
 		return NULL;

@@ -111,6 +111,10 @@ ours() {
 	done
 }
 
+none_left() {
+	[ -z "$(ours)" ]
+}
+
 # One image build serves all scenarios: the cache is copied, never shared while it is written.
 use_shared_image() {
 	mkdir -p "$ROOT/cache"

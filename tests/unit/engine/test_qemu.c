@@ -300,6 +300,49 @@ static void test_confined(void)
 	end(&f);
 }
 
+static guint uid_of(const struct fixture *f)
+{
+	g_autofree char *uids = process_status(f->pid, "Uid");
+
+	return (guint)g_ascii_strtoull(uids, NULL, 10);
+}
+
+/* Each VM that runs has a uid of its own, also for an agent that did not start the others. */
+static void test_uids(void)
+{
+	struct fixture f, g;
+
+	if (geteuid() != 0) {
+		g_test_skip("only root can give VMs users of their own");
+		return;
+	}
+	fixture_init(&f, "HELLO\n", ROM_HALT);
+	fixture_start(&f);
+	guint first = uid_of(&f);
+	g_assert_cmpuint(first, ==, POLDER_VM_UID_FIRST);
+	fixture_forget(&f);
+	g = f;
+	g.name = "db";
+	fixture_start(&g);
+	g_assert_cmpuint(uid_of(&g), ==, POLDER_VM_UID_FIRST + 1);
+	fixture_adopt(&f);
+	fixture_wait(&f, &f.adopted, 1);
+	engine_qemu.kill(f.vm);
+	fixture_wait(&f, &f.exited, 1);
+	engine_qemu.vm_free(f.vm);
+	f.vm = NULL;
+	engine_qemu.kill(g.vm);
+	fixture_wait(&g, &g.exited, 1);
+	engine_qemu.vm_free(g.vm);
+	/* Cleaned, its uid is free; the other keeps its own when it is started again. */
+	engine_qemu.clean(f.engine, "db");
+	f.exited = 0;
+	fixture_start(&f);
+	g_assert_cmpuint(uid_of(&f), ==, first);
+	g_free(g.reason);
+	end(&f);
+}
+
 static gboolean has_note(struct fixture *f)
 {
 	struct status status = { 0 };
@@ -424,6 +467,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/qemu/twice", test_twice);
 	g_test_add_func("/qemu/kill-early", test_kill_early);
 	g_test_add_func("/qemu/confined", test_confined);
+	g_test_add_func("/qemu/uids", test_uids);
 	g_test_add_func("/qemu/stall", test_stall);
 	g_test_add_func("/qemu/recovery", test_recovery);
 	g_test_add_func("/qemu/again", test_again);

@@ -76,6 +76,7 @@ static const struct engine_events events = { .started = on_started,
 void fixture_init(struct fixture *f, const char *line, enum rom_then then)
 {
 	memset(f, 0, sizeof(*f));
+	f->name = "web";
 	f->root = g_dir_make_tmp("polder-test-XXXXXX", NULL);
 	g_assert_nonnull(f->root);
 	g_chmod(f->root, 0755); /* QEMU reads the ROM under its own uid */
@@ -102,7 +103,7 @@ static void remove_tree(const char *path)
 
 void fixture_clear(struct fixture *f)
 {
-	g_autofree char *run_dir = dirs_vm_run(&f->dirs, "web");
+	g_autofree char *run_dir = dirs_vm_run(&f->dirs, f->name);
 
 	if (f->vm)
 		engine_qemu.vm_free(f->vm);
@@ -110,7 +111,7 @@ void fixture_clear(struct fixture *f)
 		g_assert_true(process_gone(f->pid));
 	if (f->supervisor_pid)
 		g_assert_true(process_gone(f->supervisor_pid));
-	engine_qemu.clean(f->engine, "web");
+	engine_qemu.clean(f->engine, f->name);
 	g_assert_false(g_file_test(run_dir, G_FILE_TEST_EXISTS));
 	engine_qemu.engine_free(f->engine);
 	remove_tree(f->root);
@@ -124,7 +125,7 @@ void fixture_clear(struct fixture *f)
 
 void fixture_vm_new(struct fixture *f)
 {
-	struct engine_config config = { .name = "web",
+	struct engine_config config = { .name = f->name,
 					.uuid = "6ba7b810-9dad-41d1-80b4-00c04fd430c8",
 					.run = 3,
 					.cpus = 1,

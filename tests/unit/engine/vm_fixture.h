@@ -6,6 +6,7 @@
 #include "tests/unit/engine/rom.h"
 
 struct fixture {
+	const char *name; /* of the VM; "web" unless changed before fixture_vm_new() */
 	char *root;
 	struct dirs dirs;
 	struct engine *engine;

@@ -136,6 +136,8 @@ int main(int argc, char **argv)
 	network_up_loopback();
 	modules_load(MODULES_LIST);
 	init_console(guest.loop);
+	/* What the modules found (the power button, eth0) is taken up before the host hears that we are here. */
+	loop_run_once(guest.loop, 0);
 	open_ports(&guest);
 	while (!guest.ending)
 		loop_run_once(guest.loop, -1);

@@ -136,7 +136,8 @@ static void operation_ended(struct build *build);
 /* The last whole line it complained with, made fit for one line of ours. */
 static char *complaint_line(const struct build *build)
 {
-	g_autofree char *text = g_strndup((const char *)build->complaint->data, build->complaint->len);
+	g_autofree char *text =
+		g_strndup(build->complaint->len ? (const char *)build->complaint->data : "", build->complaint->len);
 	char *line = strrchr(g_strchomp(text), '\n');
 
 	line = line ? line + 1 : text;

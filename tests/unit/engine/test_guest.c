@@ -147,7 +147,7 @@ static void check_never_ready(enum fake_mode mode)
 	world_init(&world, mode);
 	qga_set_timeout(guest_qga(world.guest), SHORT_TIMEOUT_MS);
 	guest_port_opened(world.guest, TRUE);
-	gint64 until = g_get_monotonic_time() + 1500 * G_TIME_SPAN_MILLISECOND;
+	gint64 until = g_get_monotonic_time() + 800 * G_TIME_SPAN_MILLISECOND;
 	guint turns = 0;
 	WAIT_FOR(++turns && g_get_monotonic_time() > until);
 	g_assert_cmpuint(world.ready_changes, ==, 0);

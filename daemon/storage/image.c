@@ -104,9 +104,11 @@ static void build_report(struct build *build)
 
 void build_step(struct build *build, guint percent, const char *step)
 {
+	char *before = build->status.step; /* may be `step` itself */
+
 	build->status.progress_percent = MIN(percent, 99);
-	g_free(build->status.step);
 	build->status.step = g_strdup(step);
+	g_free(before);
 	build_report(build);
 }
 

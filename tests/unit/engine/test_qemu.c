@@ -136,6 +136,8 @@ static void test_ended_by_others(void)
 		fixture_wait(&f, &f.exited, 1);
 		g_assert_cmpint(f.cause, ==, rows[i].cause);
 		g_assert_nonnull(strstr(f.reason, rows[i].reason));
+		g_autofree char *socket = g_build_filename(f.dirs.run, "vm", "web", "guest.sock", NULL);
+		g_assert_false(g_file_test(socket, G_FILE_TEST_EXISTS));
 		fixture_clear(&f);
 	}
 }

@@ -57,10 +57,10 @@ void client_send(struct client *client, const void *bytes, gsize count)
 JsonObject *client_line(struct client *client, JsonParser *parser)
 {
 	gint64 deadline = deadline_from_now();
-	const guint8 *end;
+	const guint8 *end = NULL;
 	g_autoptr(GError) error = NULL;
 
-	while (!(end = memchr(client->in->data, '\n', client->in->len)))
+	while (!client->in->len || !(end = memchr(client->in->data, '\n', client->in->len)))
 		client_turn(client, deadline);
 	gsize bytes = end - client->in->data, skip = client->in->data[0] == 0xff;
 	json_parser_load_from_data(parser, (const char *)client->in->data + skip, bytes - skip, &error);

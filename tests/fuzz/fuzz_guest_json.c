@@ -10,7 +10,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void visit(const struct json *json, unsigned depth)
 {
-	if (depth > JSON_DEPTH_MAX)
+	if (json && depth > JSON_DEPTH_MAX)
 		abort();
 	for (; json; json = json->next) {
 		if (json->type == JSON_STRING) {

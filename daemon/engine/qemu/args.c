@@ -110,8 +110,10 @@ static void add_boot(GPtrArray *argv, const struct engine_config *config)
 	add(argv, "-kernel", config->kernel);
 	if (config->initrd)
 		add(argv, "-initrd", config->initrd);
-	if (config->cmdline && *config->cmdline)
-		add(argv, "-append", config->cmdline);
+	/* The guest's name, and whether it has slirp's fixed address: for our own images; any other kernel passes over them. */
+	addf(argv, "-append", "%s%spolder.name=%s polder.net=%s", config->cmdline ? config->cmdline : "",
+	     config->cmdline && *config->cmdline ? " " : "", config->name,
+	     config->network == VM_NETWORK_USER ? "user" : "none");
 }
 
 static void add_ports(GPtrArray *argv)

@@ -43,7 +43,7 @@ static void test_args(void)
 	g_assert_cmpstr(argv[0], ==, "/usr/bin/qemu");
 	/* Whole arguments: nobody takes them apart again. */
 	g_assert_true(has(argv, "-kernel", "/k/vm,linux"));
-	g_assert_true(has(argv, "-append", "a=b,c $(id) ; \"x"));
+	g_assert_true(has(argv, "-append", "a=b,c $(id) ; \"x polder.name=web polder.net=user"));
 	g_assert_true(has(argv, "-netdev", "user,id=net,hostfwd=tcp:127.0.0.1:8080-:80,hostfwd=udp:10.0.0.1:53-:5353"));
 	g_assert_true(has(argv, "-m", "524288K"));
 	g_assert_true(has(argv, "-S", NULL));
@@ -54,7 +54,7 @@ static void test_args(void)
 	g_assert_true(has(kvm, "-accel", "kvm"));
 	g_assert_true(has(kvm, "-cpu", "host"));
 	g_assert_false(has(kvm, "-netdev", NULL));
-	g_assert_false(has(kvm, "-append", NULL));
+	g_assert_true(has(kvm, "-append", "polder.name=web polder.net=none"));
 	g_autofree char *escaped = args_escape("a,b,,c");
 	g_assert_cmpstr(escaped, ==, "a,,b,,,,c");
 }

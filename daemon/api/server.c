@@ -367,8 +367,13 @@ static void on_got_headers(SoupServerMessage *msg, gpointer user_data)
 	struct api *api = user_data;
 	SoupMessageHeaders *headers = soup_server_message_get_request_headers(msg);
 	const struct peer *peer = peer_of(msg);
-	struct request *request = g_new0(struct request, 1);
+	struct request *request;
 
+	if (soup_server_message_get_status(msg) != 0)
+		return;
+	soup_message_body_truncate(soup_server_message_get_response_body(msg));
+	soup_message_headers_remove(soup_server_message_get_response_headers(msg), "Content-Type");
+	request = g_new0(struct request, 1);
 	request->refs = 1;
 	request->api = api;
 	request->store = store_ref(api->config.store);
@@ -392,6 +397,14 @@ static void on_got_headers(SoupServerMessage *msg, gpointer user_data)
 
 static void on_request_started(SoupServer *server, SoupServerMessage *msg, gpointer user_data)
 {
+	static const char malformed[] =
+		"{\"type\":\"about:blank\",\"title\":\"Invalid request\",\"status\":400,\"code\":\"invalid\","
+		"\"detail\":\"this is no HTTP request that can be understood: it needs a valid path and a Host "
+		"header\"}\n";
+
+	/* What libsoup refuses by itself, before any handler: on_got_headers() takes it back for the others. */
+	soup_server_message_set_response(msg, "application/problem+json", SOUP_MEMORY_STATIC, malformed,
+					 strlen(malformed));
 	g_signal_connect(msg, "got-headers", G_CALLBACK(on_got_headers), user_data);
 }
 

@@ -126,6 +126,7 @@ static void on_status(JsonNode *value, const GError *error, gpointer data)
 	vm->reconnect_ms = ((struct qemu_engine *)vm->base.engine)->reconnect_ms;
 	g_clear_pointer(&vm->monitor_problem, g_free);
 	source_clear(&vm->start_timer);
+	process_find_child(vm->run_dir, &vm->process);
 	send_wish(vm); /* what was asked for while there was no connection */
 	/* Only news: while it is open, "open" again means that the guest started its agent anew. */
 	if (first ? open_now : open_now != vm->agent_open)

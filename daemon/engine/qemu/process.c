@@ -106,6 +106,12 @@ gboolean process_find(const char *run_dir, struct process *process, GError **err
 	return TRUE;
 }
 
+void process_find_child(const char *run_dir, struct process *process)
+{
+	if (process->supervisor_fd >= 0 && process->child_fd < 0)
+		process->child_fd = open_child(run_dir, process->supervisor, &process->child);
+}
+
 void process_clear(struct process *process)
 {
 	if (process->supervisor_fd >= 0)

@@ -14,6 +14,9 @@ struct process {
 /* process_find(run_dir, process, error): who holds the run directory's lock, and its child. FALSE with
  * POLDER_ERROR_NOT_FOUND when nobody does: the VM has ended. */
 gboolean process_find(const char *run_dir, struct process *process, GError **error);
+
+/* process_find_child(run_dir, process): look for QEMU again: polder-vm may have been found before it had forked it. */
+void process_find_child(const char *run_dir, struct process *process);
 void process_clear(struct process *process);
 
 /* process_kill(process): SIGKILL to QEMU, so that polder-vm records its end; to polder-vm (with which QEMU dies) when

@@ -383,6 +383,30 @@ static void test_stall(void)
 	end(&f);
 }
 
+/* Found so early that QEMU was not yet forked: then as soon as it answers. */
+static void test_found_early(void)
+{
+	struct fixture f;
+
+	fixture_init(&f, "HELLO\n", ROM_HALT);
+	fixture_start(&f);
+	fixture_forget(&f);
+	guint64 pid = f.pid;
+	g_autofree char *child = g_build_filename(f.dirs.run, "vm", "web", "child", NULL);
+	g_autofree char *aside = g_strconcat(child, ".aside", NULL);
+	g_assert_cmpint(rename(child, aside), ==, 0);
+	kill((pid_t)pid, SIGSTOP);
+	fixture_adopt(&f);
+	while (((struct qemu_vm *)f.vm)->phase != PHASE_CONNECTING)
+		g_main_context_iteration(NULL, FALSE);
+	g_assert_cmpint(((struct qemu_vm *)f.vm)->process.child, ==, 0);
+	g_assert_cmpint(rename(aside, child), ==, 0);
+	kill((pid_t)pid, SIGCONT);
+	fixture_wait(&f, &f.adopted, 1);
+	g_assert_cmpuint(f.pid, ==, pid);
+	end(&f);
+}
+
 static void test_recovery(void)
 {
 	struct fixture f;
@@ -471,6 +495,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/qemu/confined", test_confined);
 	g_test_add_func("/qemu/uids", test_uids);
 	g_test_add_func("/qemu/stall", test_stall);
+	g_test_add_func("/qemu/found-early", test_found_early);
 	g_test_add_func("/qemu/recovery", test_recovery);
 	g_test_add_func("/qemu/again", test_again);
 	return g_test_run();

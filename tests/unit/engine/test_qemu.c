@@ -2,6 +2,7 @@
 #include "tests/unit/engine/vm_fixture.h"
 
 #include <signal.h>
+#include <stdio.h>
 
 #include "daemon/engine/qemu/qemu.h"
 #include "daemon/model/error.h"

@@ -10,6 +10,7 @@
 #include "daemon/model/error.h"
 
 #define ENGINES_MAX 8
+#define STARTS_MIN  4 /* real starts at a time, and two more for each processor */
 
 /* A self-test under way: in a worker, which has `found` to itself until it answers. */
 struct agent_engine {
@@ -117,6 +118,7 @@ static void make_engines(struct agent *agent)
 
 		engine->engine = engines[i]->engine_new(agent->dirs);
 		engine->needs_image = engines[i] != &engine_sim;
+		engine->starting_max = engine->needs_image ? (guint)(STARTS_MIN + 2 * agent->host.cpus) : 0;
 		begin_probe(agent, i);
 	}
 }

@@ -38,6 +38,8 @@ void life_exit_free(struct life_exit *ended)
 /* Frees everything owned; the fields are dangling afterwards. */
 static void release(struct vm_life *vm)
 {
+	if (vm->state == LIFE_STARTING && vm->engine_vm)
+		vm->engine->starting--;
 	if (vm->engine_vm)
 		vm->engine->engine->ops->vm_free(vm->engine_vm);
 	life_exit_free(vm->exit);

@@ -93,8 +93,23 @@ static void set_reason(struct vm_life *vm, const char *reason)
 	vm->env->touch(vm, vm->env->user_data);
 }
 
+static void count_start(struct vm_life *vm, enum life next)
+{
+	struct life_engine *engine = vm->engine;
+
+	if (next == LIFE_STARTING && vm->state != LIFE_STARTING) {
+		engine->starting++;
+	} else if (next != LIFE_STARTING && vm->state == LIFE_STARTING) {
+		engine->starting--;
+		if (engine->start_waited)
+			vm->env->start_over(engine, vm->env->user_data);
+		engine->start_waited = FALSE;
+	}
+}
+
 static gboolean set_state(struct vm_life *vm, enum life state, const char *reason)
 {
+	count_start(vm, state);
 	if (vm->state != state)
 		vm->changed_at = g_get_real_time();
 	vm->state = state;
@@ -369,6 +384,11 @@ static gboolean prepare(struct vm_life *vm, const struct plan *plan)
 			vm->image_wanted = TRUE;
 		if (!image || image->state != IMAGE_STATE_READY)
 			return wait_for_image(vm, plan, image);
+	}
+	if (engine->starting_max && engine->starting >= engine->starting_max) {
+		engine->start_waited = TRUE;
+		set_reason(vm, "waiting for other VMs to have started");
+		return FALSE;
 	}
 	vm->engine = engine;
 	return begin_start(vm, plan, image);

@@ -36,6 +36,9 @@ struct life_engine {
 	gboolean probed; /* its self-test is over: VMs may start */
 	char *unusable;  /* why it can't be used here; NULL: it can */
 	gboolean needs_image;
+	/* Starts at a time, so that each has a fair share of its LIMIT_START_TIMEOUT_MS when a whole host comes up. */
+	guint starting, starting_max; /* max 0: any number */
+	gboolean start_waited;        /* a VM waits for another's start to be over */
 };
 
 /* What the machine asks of its surroundings. One for all VMs. */
@@ -49,8 +52,9 @@ struct life_env {
 	/* The status of the image, borrowed, ABSENT when unknown; `want` asks for it to be made when it is not there.
 	 * NULL: images have not been read yet. */
 	const struct image_status *(*image)(const char *name, gboolean want, gpointer user_data);
-	void (*touch)(struct vm_life *vm, gpointer user_data); /* its status changed: have it written */
-	void (*queue)(struct vm_life *vm, gpointer user_data); /* call lifecycle_reconcile() soon */
+	void (*touch)(struct vm_life *vm, gpointer user_data);              /* its status changed: have it written */
+	void (*queue)(struct vm_life *vm, gpointer user_data);              /* call lifecycle_reconcile() soon */
+	void (*start_over)(struct life_engine *engine, gpointer user_data); /* queue those in LIFE_PREPARING */
 	gpointer user_data;
 };
 

@@ -294,6 +294,11 @@ static void queue_preparing(struct vms *vms)
 	}
 }
 
+static void start_over(struct life_engine *engine, gpointer user_data)
+{
+	queue_preparing(user_data);
+}
+
 void vms_image_changed(struct vms *vms, const char *image)
 {
 	queue_preparing(vms);
@@ -363,6 +368,7 @@ struct vms *vms_new(const struct vms_config *config)
 		.image = image_called,
 		.touch = touch,
 		.queue = queue,
+		.start_over = start_over,
 		.user_data = vms,
 	};
 	vms->timer = g_source_new(&timer_funcs, sizeof(GSource));

@@ -293,6 +293,23 @@ static void test_engines(struct world *world)
 	world_assert_reason(world, "other", "no engine sim");
 }
 
+static void test_starts_at_a_time(struct world *world)
+{
+	static const char *const names[] = { "a", "b", "c", "d" };
+	struct plan plan = world_new_plan(UUID_A);
+
+	for (guint i = 0; i < G_N_ELEMENTS(names); i++)
+		world_plan(world, names[i], &plan);
+	g_assert_cmpuint(world->engines[0].starting, ==, 2);
+	world_assert_state(world, "c", VM_STATE_PREPARING);
+	world_assert_reason(world, "c", "other VMs");
+	g_assert_null(world_machine(world, "c"));
+	world_answer_all(world);
+	for (guint i = 0; i < G_N_ELEMENTS(names); i++)
+		world_assert_state(world, names[i], VM_STATE_RUNNING);
+	g_assert_cmpuint(world->engines[0].starting, ==, 0);
+}
+
 static void test_remove(struct world *world)
 {
 	struct plan plan = world_new_plan(UUID_A);
@@ -401,6 +418,7 @@ int main(int argc, char **argv)
 	ADD("stop-while-restarting", test_stop_while_restarting);
 	ADD("image", test_image);
 	ADD("engines", test_engines);
+	ADD("starts-at-a-time", test_starts_at_a_time);
 	ADD("remove", test_remove);
 	ADD("other-uuid", test_other_uuid);
 	ADD("untrusted-plans", test_untrusted_plans);

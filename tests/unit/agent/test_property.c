@@ -204,6 +204,7 @@ static void play_once(guint32 seed)
 	converge(&play);
 	for (guint i = 0; i < NAMES; i++)
 		check(&play, i);
+	g_assert_cmpuint(play.world.engines[0].starting, ==, 0);
 	for (guint i = 0; i < NAMES; i++)
 		g_free(play.vms[i].uuid);
 	world_clear(&play.world);

@@ -508,6 +508,7 @@ void world_init(struct world *world)
 	world->boot_id = "this-boot";
 	world->engines[0].engine = fake_engine_new(&world->dirs);
 	world->engines[0].probed = world->engines[0].needs_image = TRUE;
+	world->engines[0].starting_max = 2;
 	noun_init(&image_status_noun, &world->image);
 	world->image.state = IMAGE_STATE_READY;
 }

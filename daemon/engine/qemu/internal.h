@@ -82,6 +82,13 @@ void monitor_resume(struct qemu_vm *vm);
 gboolean monitor_powerdown(struct qemu_vm *vm);
 void monitor_disconnect(struct qemu_vm *vm);
 
+/* ---- probe.c ---- */
+
+#define QEMU_BINARY "qemu-system-x86_64"
+
+/* qemu_probe: engine_ops.probe; for a worker thread. Decides the accelerator. */
+gboolean qemu_probe(struct engine *base, struct host *host, GError **error);
+
 /* ---- qemu.c ---- */
 
 /* The launch is over: process found; or nothing runs (error NULL: it has ended already); or it failed with error. */

@@ -1,20 +1,15 @@
 #include "daemon/engine/qemu/qemu.h"
 
-#include <errno.h>
 #include <glib-unix.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "daemon/engine/qemu/args.h"
 #include "daemon/engine/qemu/fate.h"
 #include "daemon/engine/qemu/internal.h"
-#include "daemon/engine/qemu/kvm.h"
 #include "daemon/engine/qemu/stream.h"
 #include "daemon/model/error.h"
 #include "daemon/model/limits.h"
 
-#define QEMU_BINARY  "qemu-system-x86_64"
 #define RECONNECT_MS 1000u
 /* A LOST VM's QEMU dies with its supervisor; this is how long we look before we say so anyway. */
 #define END_WAIT_MS  5000u
@@ -81,86 +76,6 @@ static struct engine *qemu_engine_new(const struct dirs *dirs)
 static void qemu_engine_free(struct engine *engine)
 {
 	qemu_engine_unref((struct qemu_engine *)engine);
-}
-
-static char *qemu_version(const char *binary)
-{
-	char *argv[] = { (char *)binary, (char *)"--version", NULL };
-	g_autofree char *text = NULL;
-	static const char prefix[] = "QEMU emulator version ";
-
-	if (!g_spawn_sync(NULL, argv, NULL, G_SPAWN_STDERR_TO_DEV_NULL, NULL, NULL, &text, NULL, NULL, NULL) ||
-	    !g_str_has_prefix(text, prefix))
-		return NULL;
-	const char *version = text + strlen(prefix);
-	return g_strndup(version, strcspn(version, " \n"));
-}
-
-static void append(char ***list, char *item)
-{
-	guint n = *list ? g_strv_length(*list) : 0;
-
-	*list = g_renew(char *, *list, n + 2);
-	(*list)[n] = item;
-	(*list)[n + 1] = NULL;
-}
-
-/* A VM's own user must be able to open the device too: by its group, or anybody. */
-static gboolean vm_user_can_open(gint64 *gid)
-{
-	struct stat st;
-
-	*gid = -1;
-	if (geteuid() != 0)
-		return TRUE;
-	if (stat(KVM_DEVICE, &st) < 0)
-		return FALSE;
-	if ((st.st_mode & 0060) == 0060 && st.st_gid != 0)
-		*gid = st.st_gid;
-	return *gid > 0 || (st.st_mode & 0006) == 0006;
-}
-
-static gboolean qemu_probe(struct engine *base, struct host *host, GError **error)
-{
-	struct qemu_engine *engine = (struct qemu_engine *)base;
-	struct kvm_verdict verdict;
-	gint64 kvm_gid = -1;
-
-	if (!engine->binary) {
-		g_set_error(error, POLDER_ERROR, POLDER_ERROR_UNAVAILABLE,
-			    QEMU_BINARY " is not installed; on Debian: apt install qemu-system-x86");
-		return FALSE;
-	}
-	g_autofree char *version = qemu_version(engine->binary);
-	if (!version) {
-		g_set_error(error, POLDER_ERROR, POLDER_ERROR_UNAVAILABLE, "%s doesn't run: try `%s --version`",
-			    engine->binary, engine->binary);
-		return FALSE;
-	}
-	kvm_self_test(KVM_DEVICE, KVM_TEST_DEADLINE_MS, &verdict);
-	if (verdict.usable && !vm_user_can_open(&kvm_gid)) {
-		verdict.usable = FALSE;
-		g_free(verdict.reason);
-		verdict.reason =
-			g_strdup(KVM_DEVICE " works, but only root may open it and VMs don't run as root: give it "
-					    "a group (chgrp kvm, chmod 660)");
-	}
-	g_mutex_lock(&engine->lock);
-	g_free(engine->accelerator);
-	engine->accelerator = g_strdup(verdict.usable ? "kvm" : "tcg");
-	engine->kvm_gid = verdict.usable ? kvm_gid : -1;
-	g_mutex_unlock(&engine->lock);
-	append(&host->engines, g_strdup("qemu"));
-	g_free(host->accelerator);
-	host->accelerator = g_strdup(engine->accelerator);
-	g_free(host->accelerator_reason);
-	host->accelerator_reason = g_strdup(verdict.reason);
-	g_free(host->qemu_version);
-	host->qemu_version = g_steal_pointer(&version);
-	if (!verdict.usable)
-		append(&host->limits, g_strdup_printf("no KVM: %s; VMs run on TCG, many times slower", verdict.reason));
-	kvm_verdict_clear(&verdict);
-	return TRUE;
 }
 
 /* ---- one VM ---- */

@@ -223,25 +223,18 @@ static void on_finished(SoupServerMessage *msg, gpointer user_data)
 	request_over(user_data);
 }
 
-/* libsoup does not read while a message is paused, and so would not notice. */
+/* libsoup does not read while a message is paused, or while it has no next chunk to write, and so would not notice: have
+ * it write, which fails, and so ends the connection. */
 static gboolean on_hangup(GSocket *socket, GIOCondition condition, gpointer user_data)
 {
-	struct request *request = request_ref(user_data);
-	SoupServerMessage *msg = request->msg ? g_object_ref(request->msg) : NULL;
-	gboolean paused = request->paused;
+	struct request *request = user_data;
+	g_autoptr(SoupServerMessage) msg = g_object_ref(request->msg);
 
-	if (msg) {
-		request->paused = FALSE;
-		request_over(request);
-		if (paused) {
-			if (soup_server_message_get_status(msg) == 0)
-				soup_server_message_set_status(msg, SOUP_STATUS_INTERNAL_SERVER_ERROR, NULL);
-			soup_message_body_complete(soup_server_message_get_response_body(msg));
-			soup_server_message_unpause(msg);
-		}
-		g_object_unref(msg);
-	}
-	request_unref(request);
+	request_over(request);
+	if (soup_server_message_get_status(msg) == 0)
+		soup_server_message_set_status(msg, SOUP_STATUS_INTERNAL_SERVER_ERROR, NULL);
+	soup_message_body_complete(soup_server_message_get_response_body(msg));
+	soup_server_message_unpause(msg);
 	return G_SOURCE_REMOVE;
 }
 

@@ -185,25 +185,27 @@ static void on_drained(gpointer user_data)
 
 static gboolean on_fd_writable(int fd, GIOCondition condition, gpointer user_data);
 
-/* Send what waits; FALSE: the agent is gone. */
-static gboolean fd_flush(struct stream *stream)
+/* Send what waits. An agent that has closed its end takes no more, but its last words (EXIT) may still be unread: only
+ * reading tells the end. */
+static void fd_flush(struct stream *stream)
 {
 	while (!g_queue_is_empty(&stream->unsent)) {
 		gsize bytes;
 		const guint8 *packet = g_bytes_get_data(g_queue_peek_head(&stream->unsent), &bytes);
 
 		if (send(stream->fd, packet, bytes, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
-			if (errno != EAGAIN && errno != EINTR && errno != ENOBUFS)
-				return FALSE;
+			if (errno != EAGAIN && errno != EINTR && errno != ENOBUFS) {
+				g_queue_clear_full(&stream->unsent, (GDestroyNotify)g_bytes_unref);
+				break;
+			}
 			if (!stream->write_source)
 				stream->write_source = g_unix_fd_add(stream->fd, G_IO_OUT, on_fd_writable, stream);
 			websocket_set_reading(stream->websocket, FALSE);
-			return TRUE;
+			return;
 		}
 		g_bytes_unref(g_queue_pop_head(&stream->unsent));
 	}
 	websocket_set_reading(stream->websocket, TRUE);
-	return TRUE;
 }
 
 static gboolean on_fd_writable(int fd, GIOCondition condition, gpointer user_data)
@@ -211,8 +213,7 @@ static gboolean on_fd_writable(int fd, GIOCondition condition, gpointer user_dat
 	struct stream *stream = user_data;
 
 	stream->write_source = 0;
-	if (!fd_flush(stream))
-		stream_over(stream, 1000);
+	fd_flush(stream);
 	return G_SOURCE_REMOVE;
 }
 
@@ -262,8 +263,8 @@ static void on_message(const guint8 *message, gsize bytes, gpointer user_data)
 	g_queue_push_tail(&stream->unsent, g_bytes_new(message, bytes));
 	if (stream->fd < 0 && g_queue_get_length(&stream->unsent) > EARLY_MAX)
 		stream_over(stream, 1008);
-	else if (stream->fd >= 0 && !fd_flush(stream))
-		stream_over(stream, 1000);
+	else if (stream->fd >= 0)
+		fd_flush(stream);
 }
 
 static void on_closed(gpointer user_data)
@@ -286,8 +287,7 @@ static void on_opened(GObject *source, GAsyncResult *async, gpointer user_data)
 		} else {
 			stream->fd = fd;
 			stream->read_source = g_unix_fd_add(fd, G_IO_IN, on_fd_readable, stream);
-			if (!fd_flush(stream))
-				stream_over(stream, 1000);
+			fd_flush(stream);
 		}
 	}
 	stream_unref(stream);

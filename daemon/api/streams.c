@@ -151,8 +151,9 @@ static gboolean on_fd_readable(int fd, GIOCondition condition, gpointer user_dat
 	if (got < 0 && (errno == EAGAIN || errno == EINTR))
 		return G_SOURCE_CONTINUE;
 	if (got > 0 && ((gsize)got > PACKET_BYTES_MAX || !account_from_agent(stream, packet, (gsize)got))) {
-		g_warning("the stream of VM %s sent a malformed packet of kind %u: stream ended", stream->name,
-			  packet[0]);
+		g_warning("the stream of VM %s broke the protocol with a packet of kind %u (malformed, or beyond its "
+			  "window): ended",
+			  stream->name, packet[0]);
 		got = 0;
 	}
 	if (got <= 0) {

@@ -94,7 +94,7 @@ static void test_table(void)
 static void test_big_body(void)
 {
 	struct fixture fixture;
-	guint64 before;
+	guint64 before G_GNUC_UNUSED;
 
 	fixture_init(&fixture);
 	before = resident_bytes();
@@ -111,7 +111,9 @@ static void test_big_body(void)
 		g_assert_nonnull(strstr(call.answer, "\"too-large\""));
 		call_clear(&call);
 	}
+#ifndef __SANITIZE_ADDRESS__ /* keeps what was freed for a while */
 	g_assert_cmpuint(resident_bytes(), <, before + GROWTH_BYTES);
+#endif
 	fixture_clear(&fixture);
 }
 

@@ -54,13 +54,11 @@ static void remember(struct console *console, const char *data, size_t bytes)
 		console->ring_bytes = CONSOLE_RING_BYTES;
 }
 
-/* The kernel's socket buffer (some 200 KiB) is all a slow client gets: what doesn't fit is lost to it alone. */
-static void send_client(struct console *console, unsigned i, const char *data, size_t bytes)
+/* The kernel's socket buffer (some 200 KiB) is all a slow client gets: what doesn't fit is lost to it alone. One that is
+ * gone is noticed when it is read: what it typed before it left comes first. */
+static void send_client(const struct console *console, unsigned i, const char *data, size_t bytes)
 {
-	ssize_t n = send(console->clients[i], data, bytes, MSG_DONTWAIT | MSG_NOSIGNAL);
-
-	if (n < 0 && errno != EAGAIN && errno != EINTR)
-		hang_up(console, i);
+	send(console->clients[i], data, bytes, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 /* Some output of the guest to everyone. False when there is none now. */
@@ -102,10 +100,8 @@ static void give_input(struct console *console)
 
 static void take_client(struct console *console, unsigned i)
 {
-	if (console->input_bytes > 0) {
-		hang_up(console, i); /* we don't read now, so this is a hang-up */
-		return;
-	}
+	if (console->input_bytes > 0)
+		return; /* another client's input came first: this one's waits in its socket */
 	ssize_t n = recv(console->clients[i], console->input, sizeof(console->input), MSG_DONTWAIT);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
@@ -117,27 +113,41 @@ static void take_client(struct console *console, unsigned i)
 	give_input(console);
 }
 
+/* A free place; one of a client that is gone counts. -1: LIMIT_CONSOLE_CLIENTS are there. */
+static int find_place(struct console *console)
+{
+	for (unsigned i = 0; i < CONSOLE_CLIENTS; i++)
+		if (console->clients[i] < 0)
+			return (int)i;
+	for (unsigned i = 0; i < CONSOLE_CLIENTS; i++) {
+		struct pollfd p = { .fd = console->clients[i] };
+		if (poll(&p, 1, 0) > 0 && (p.revents & (POLLHUP | POLLERR))) {
+			hang_up(console, i);
+			return (int)i;
+		}
+	}
+	return -1;
+}
+
 static void accept_client(struct console *console)
 {
 	int fd = accept4(console->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	int place = fd < 0 ? -1 : find_place(console);
 
-	if (fd < 0)
-		return;
-	for (unsigned i = 0; i < CONSOLE_CLIENTS; i++) {
-		if (console->clients[i] >= 0)
-			continue;
-		console->clients[i] = fd;
-		size_t start = (console->ring_next + CONSOLE_RING_BYTES - console->ring_bytes) % CONSOLE_RING_BYTES;
-		size_t first = CONSOLE_RING_BYTES - start;
-		if (first > console->ring_bytes)
-			first = console->ring_bytes;
-		if (first)
-			send_client(console, i, console->ring + start, first);
-		if (console->ring_bytes > first && console->clients[i] >= 0)
-			send_client(console, i, console->ring, console->ring_bytes - first);
+	if (place < 0) {
+		if (fd >= 0)
+			close(fd);
 		return;
 	}
-	close(fd); /* LIMIT_CONSOLE_CLIENTS are there already */
+	console->clients[place] = fd;
+	size_t start = (console->ring_next + CONSOLE_RING_BYTES - console->ring_bytes) % CONSOLE_RING_BYTES;
+	size_t first = CONSOLE_RING_BYTES - start;
+	if (first > console->ring_bytes)
+		first = console->ring_bytes;
+	if (first)
+		send_client(console, (unsigned)place, console->ring + start, first);
+	if (console->ring_bytes > first)
+		send_client(console, (unsigned)place, console->ring, console->ring_bytes - first);
 }
 
 void console_dispatch(struct console *console, const struct pollfd *fds)
@@ -147,8 +157,7 @@ void console_dispatch(struct console *console, const struct pollfd *fds)
 	if (fds[0].revents & (POLLIN | POLLHUP | POLLERR))
 		take_output(console);
 	for (unsigned i = 0; i < CONSOLE_CLIENTS; i++)
-		/* Output above may have hung up on it. */
-		if (fds[2 + i].revents && console->clients[i] >= 0)
+		if (fds[2 + i].revents)
 			take_client(console, i);
 	if (fds[1].revents)
 		accept_client(console);

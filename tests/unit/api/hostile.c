@@ -141,7 +141,11 @@ static void test_garbage(void)
 		"GET /v1/vms HTTP/1.1\r\n\r\n",
 		"GET /v1/vms HTTP/1.1\r\nHost: a/b\r\n\r\n",
 		"GET /v1/vms HTTP/1.0\r\n\r\n",
+
+#ifndef __SANITIZE_ADDRESS__ /* libsoup 3.2.3 loses the path of such a request */
 		"POST /v1/vms HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: zip\r\n\r\n",
+#endif
+
 		"\x16\x03\x01\x02",
 		"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n",
 		"CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n",

@@ -25,7 +25,9 @@ struct websocket {
 	gsize sent;
 	GSource *read_source, *write_source;
 	guint linger;
-	gboolean closing; /* no callback any more; ends when the queue is sent */
+	/* No callback any more. Ends when the queue is sent and the client has closed too: closing a socket while the client
+	 * still sends would reset it, and cost the client our last words. */
+	gboolean closing, peer_closed;
 	gboolean reading;
 };
 
@@ -51,6 +53,12 @@ static void websocket_free(struct websocket *websocket)
 	g_byte_array_unref(websocket->message);
 	g_byte_array_unref(websocket->queue);
 	g_free(websocket);
+}
+
+static void free_if_closed(struct websocket *websocket)
+{
+	if (websocket->closing && websocket->peer_closed && websocket_queued(websocket) == 0)
+		websocket_free(websocket);
 }
 
 /* The connection failed or the client left. */
@@ -104,7 +112,7 @@ void websocket_close(struct websocket *websocket, guint16 code)
 		return;
 	queue_frame(websocket, OP_CLOSE, payload, sizeof(payload));
 	websocket->closing = TRUE;
-	source_clear(&websocket->read_source);
+	arm_read(websocket);
 	websocket->linger = g_timeout_add(LINGER_MS, on_linger, websocket);
 }
 
@@ -113,6 +121,7 @@ static void broken(struct websocket *websocket, guint16 code)
 {
 	guint8 payload[2] = { (guint8)(code >> 8), (guint8)code };
 
+	websocket->peer_closed = TRUE;
 	if (websocket->closing)
 		return;
 	queue_frame(websocket, OP_CLOSE, payload, sizeof(payload));
@@ -123,6 +132,10 @@ static void broken(struct websocket *websocket, guint16 code)
 
 static void deliver(struct websocket *websocket, enum opcode opcode, const guint8 *data, gsize bytes, gboolean last)
 {
+	if (websocket->closing) {
+		websocket->peer_closed |= opcode == OP_CLOSE;
+		return;
+	}
 	switch (opcode) {
 	case OP_PING:
 		if (websocket_queued(websocket) < PONG_QUEUE_MAX)
@@ -204,9 +217,9 @@ static gboolean take_frame(struct websocket *websocket)
 /* Everything whole that was received; then FALSE when nothing more is to be read for now. */
 static gboolean take_frames(struct websocket *websocket)
 {
-	while (!websocket->closing && websocket->reading && take_frame(websocket))
+	while (!websocket->peer_closed && (websocket->closing || websocket->reading) && take_frame(websocket))
 		;
-	if (!websocket->closing && websocket->reading)
+	if (!websocket->peer_closed && (websocket->closing || websocket->reading))
 		return TRUE;
 	source_clear(&websocket->read_source);
 	return FALSE;
@@ -226,7 +239,10 @@ static gboolean on_readable(GObject *pollable, gpointer user_data)
 		return G_SOURCE_REMOVE;
 	}
 	g_byte_array_append(websocket->received, buffer, (guint)got);
-	return take_frames(websocket) ? G_SOURCE_CONTINUE : G_SOURCE_REMOVE;
+	if (take_frames(websocket))
+		return G_SOURCE_CONTINUE;
+	free_if_closed(websocket);
+	return G_SOURCE_REMOVE;
 }
 
 /* Reading goes on: first with what had been received before it stopped. */
@@ -237,6 +253,8 @@ static gboolean on_resumed(gpointer user_data)
 	if (take_frames(websocket)) {
 		source_clear(&websocket->read_source);
 		arm_read(websocket);
+	} else {
+		free_if_closed(websocket);
 	}
 	return G_SOURCE_REMOVE;
 }
@@ -266,7 +284,7 @@ static gboolean on_writable(GObject *pollable, gpointer user_data)
 	websocket->sent = 0;
 	source_clear(&websocket->write_source);
 	if (websocket->closing) {
-		websocket_free(websocket);
+		free_if_closed(websocket);
 		return G_SOURCE_REMOVE;
 	}
 	websocket->funcs.drained(websocket->user_data);
@@ -284,7 +302,7 @@ static void arm_write(struct websocket *websocket)
 
 static void arm_read(struct websocket *websocket)
 {
-	if (websocket->read_source || websocket->closing)
+	if (websocket->read_source)
 		return;
 	websocket->read_source = g_pollable_input_stream_create_source(websocket->in, NULL);
 	g_source_set_callback(websocket->read_source, G_SOURCE_FUNC(on_readable), websocket, NULL);

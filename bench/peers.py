@@ -55,8 +55,7 @@ class Polder:
         self.env = dict(os.environ, POLDER_ROOT=self.root)
         if rom:
             self.run("image", "add", "rom", "--firmware", rom)
-        version = json.loads(self.run("version", "--json"))
-        self.pids = [version["daemon"]["pid"], version["daemon"]["agent_pid"]]
+        self.daemons()  # starts them
 
     def run(self, *args):
         done = subprocess.run([self.binary, *args], env=self.env, capture_output=True, text=True,
@@ -83,9 +82,14 @@ class Polder:
     def remove(self, name):
         self.run("rm", "--force", name)
 
+    def daemons(self):
+        """polderd and polder-agent. Asked anew each time: they end when no VM is left, and others start."""
+        daemon = json.loads(self.run("version", "--json"))["daemon"]
+        return [daemon["pid"], daemon["agent_pid"]]
+
     def own_pids(self):
         """polderd, polder-agent and every polder-vm."""
-        found = []
+        found = self.daemons()
         for entry in os.listdir("/proc"):
             if not entry.isdigit():
                 continue
@@ -95,19 +99,16 @@ class Polder:
                     text = cmdline.read()
             except OSError:
                 continue
-            if int(entry) in self.pids or (program.startswith("polder-vm") and self.root.encode() in text):
+            if program.startswith("polder-vm") and self.root.encode() in text:
                 found.append(int(entry))
         return found
 
     def close(self):
         for vm in json.loads(self.run("ps", "--json"))["vms"]:
             self.remove(vm["name"])
-        for pid in self.pids:
-            try:
-                os.kill(pid, signal.SIGTERM)
-            except ProcessLookupError:
-                pass
-        for pid in self.pids:
+        pids = self.daemons()
+        os.kill(pids[0], signal.SIGTERM)
+        for pid in pids:
             wait_gone(pid)
         shutil.rmtree(self.root, ignore_errors=True)
 

@@ -325,6 +325,13 @@ static gboolean on_signal(struct pump *pump, int number)
 {
 	gboolean pass_on = pump->config->open && pump->opened && !pump->config->raw && number != SIGHUP;
 
+	/* The command is over, but nobody takes the rest of its output: there is nothing left to pass a signal on to. */
+	if (pump->ended) {
+		pump->result->end = STREAM_END_SIGNAL;
+		pump->result->status = 128 + (guint)number;
+		g_main_loop_quit(pump->loop);
+		return G_SOURCE_CONTINUE;
+	}
 	if (number == SIGINT && ++pump->interrupts >= INTERRUPTS_MAX)
 		pass_on = FALSE;
 	if (pass_on) {

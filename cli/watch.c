@@ -96,12 +96,20 @@ static void print_event(JsonObject *event)
 {
 	g_autofree char *time = field_format(&time_field, json_object_get_member(event, "time"));
 	const char *state = view_text(event, NULL, "state"), *reason = view_text(event, NULL, "reason");
-	g_autofree char *line = NULL, *printable = NULL;
+	g_autoptr(GString) line = g_string_new(NULL);
+	g_autofree char *printable = NULL;
 
-	line = g_strdup_printf("%s  %-5s  %s  %s%s%s%s%s", time, view_text(event, NULL, "type"),
-			       view_text(event, NULL, "name"), view_text(event, NULL, "change"), *state ? "  " : "",
-			       state, *reason ? "  " : "", reason);
-	printable = text_printable(line);
+	g_string_append_printf(line, "%s  %-5s  %s  %s", time, view_text(event, NULL, "type"),
+			       view_text(event, NULL, "name"), view_text(event, NULL, "change"));
+	if (*state)
+		g_string_append_printf(line, "  %s", state);
+	if (json_object_get_boolean_member_with_default(event, "ready", FALSE))
+		g_string_append(line, ", ready");
+	if (strcmp(state, "building") == 0)
+		g_string_append_printf(line, " %" G_GINT64_FORMAT "%%", view_number(event, NULL, "progress_percent"));
+	if (*reason)
+		g_string_append_printf(line, "  %s", reason);
+	printable = text_printable(line->str);
 	puts(printable);
 }
 

@@ -230,7 +230,7 @@ static void test_deadline(struct peer *peer, gconstpointer data)
 {
 	g_autoptr(GBytes) value = bytes("x");
 	g_autoptr(GError) error = NULL;
-	struct store_txn *txn = store_txn_new();
+	struct store_txn *txn;
 	struct store *store;
 	struct txn_wait wait;
 	int fds[2];
@@ -242,6 +242,7 @@ static void test_deadline(struct peer *peer, gconstpointer data)
 	g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), ==, 0);
 	store = store_remote_new(fds[0], NULL, NULL);
 	store_range_async(store, "/a", NULL, 0, 0, NULL, on_range, &error);
+	txn = store_txn_new();
 	store_txn_put(txn, STORE_THEN, "/a", value, 0);
 	txn_wait_begin(&wait, store, txn, NULL);
 	wait_until(is_set, &error);

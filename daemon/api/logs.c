@@ -44,7 +44,8 @@ static gboolean on_readable(int fd, GIOCondition condition, gpointer user_data)
 	guint8 packet[STREAM_PAYLOAD_MAX + 2];
 	ssize_t got = recv(fd, packet, sizeof(packet), MSG_DONTWAIT);
 
-	if (got < 0 && (errno == EAGAIN || errno == EINTR))
+	/* Reset: the agent closed while a packet of ours was unread. Linux says so once, before what it had sent. */
+	if (got < 0 && (errno == EAGAIN || errno == EINTR || errno == ECONNRESET))
 		return G_SOURCE_CONTINUE;
 	if (got > 1 && (packet[0] == STREAM_STDOUT || packet[0] == STREAM_STDERR) &&
 	    (gsize)got <= STREAM_PAYLOAD_MAX + 1) {

@@ -148,7 +148,8 @@ static gboolean on_fd_readable(int fd, GIOCondition condition, gpointer user_dat
 	guint8 packet[PACKET_BYTES_MAX + 1];
 	ssize_t got = recv(fd, packet, sizeof(packet), MSG_DONTWAIT);
 
-	if (got < 0 && (errno == EAGAIN || errno == EINTR))
+	/* Reset: the agent closed while a packet of ours was unread. Linux says so once, before what it had sent. */
+	if (got < 0 && (errno == EAGAIN || errno == EINTR || errno == ECONNRESET))
 		return G_SOURCE_CONTINUE;
 	if (got > 0 && ((gsize)got > PACKET_BYTES_MAX || !account_from_agent(stream, packet, (gsize)got))) {
 		g_warning("the stream of VM %s broke the protocol with a packet of kind %u (malformed, or beyond its "

@@ -42,21 +42,6 @@ struct daemon {
 	int exit_status;
 };
 
-/* One line a message on stderr. */
-static GLogWriterOutput log_line(GLogLevelFlags level, const GLogField *fields, gsize n_fields, gpointer user_data)
-{
-	const char *message = "";
-
-	if (level & (G_LOG_LEVEL_DEBUG | G_LOG_LEVEL_INFO))
-		return G_LOG_WRITER_HANDLED;
-	for (gsize i = 0; i < n_fields; i++) {
-		if (strcmp(fields[i].key, "MESSAGE") == 0)
-			message = fields[i].value;
-	}
-	fprintf(stderr, "polderd: %s\n", message);
-	return G_LOG_WRITER_HANDLED;
-}
-
 static gboolean parse_options(int argc, char **argv, struct options *options, GError **error)
 {
 	GOptionEntry entries[] = {
@@ -104,11 +89,12 @@ static gboolean start(struct daemon *daemon, GError **error)
 	identity_find(&daemon->identity);
 	if (!start_dirs(&daemon->dirs, &daemon->identity, error))
 		return FALSE;
-	daemon->lock_fd = start_lock(&daemon->dirs, &daemon->identity, error);
-	if (daemon->lock_fd < 0 || !start_agent(agent, daemon->options.root, &daemon->agent, error))
+	daemon->lock_fd = start_lock(&daemon->dirs, START_WAIT_MS, error);
+	if (daemon->lock_fd < 0 || !start_await_agent(&daemon->dirs, START_WAIT_MS, error) ||
+	    !start_agent(agent, daemon->options.root, daemon->dirs.socket, &daemon->agent, error))
 		return FALSE;
-	daemon->listening = start_listen(&daemon->dirs, &daemon->identity, error);
-	return daemon->listening && start_drop(&daemon->identity, error);
+	daemon->listening = start_bind(&daemon->dirs, &daemon->identity, error);
+	return daemon->listening && start_drop(&daemon->identity, error) && start_check_store(&daemon->dirs, error);
 }
 
 /* ---- The store and what stands in it from the start ---- */
@@ -157,7 +143,7 @@ static void put_defaults(struct daemon *daemon)
 
 static gboolean open_store(struct daemon *daemon, GError **error)
 {
-	g_autofree char *path = g_build_filename(daemon->dirs.state, "store.db", NULL);
+	g_autofree char *path = g_build_filename(daemon->dirs.state, "store", "store.db", NULL);
 
 	daemon->store = store_sqlite_open(path, NULL, error);
 	if (!daemon->store)
@@ -280,17 +266,20 @@ static void serve(struct daemon *daemon)
 	start_notify("STOPPING=1");
 }
 
-/* In reverse order of the start. The agent ends when its sockets close; VMs run on. */
+/* In reverse order of the start. The agent ends when its sockets close, and removes ours, which in system scope we may no
+ * longer do; VMs run on. Nobody connects any more by then. */
 static void clear(struct daemon *daemon)
 {
 	api_free(daemon->api);
+	if (daemon->listening && !daemon->identity.drop)
+		unlink(daemon->dirs.socket);
+	g_clear_object(&daemon->listening);
 	control_free(daemon->control);
 	if (daemon->cache)
 		store_cache_free(daemon->cache);
 	agent_link_free(daemon->link);
 	store_server_free(daemon->server);
 	store_unref(daemon->store);
-	g_clear_object(&daemon->listening);
 	g_clear_pointer(&daemon->loop, g_main_loop_unref);
 	dirs_clear(&daemon->dirs);
 	options_clear(&daemon->options);
@@ -301,7 +290,7 @@ int main(int argc, char **argv)
 	struct daemon daemon = { .lock_fd = -1 };
 	g_autoptr(GError) error = NULL;
 
-	g_log_set_writer_func(log_line, NULL, NULL);
+	g_log_set_writer_func(start_log_line, NULL, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	if (!parse_options(argc, argv, &daemon.options, &error)) {
 		g_warning("%s", error->message);
@@ -316,9 +305,10 @@ int main(int argc, char **argv)
 	}
 	dirs_init(&daemon.dirs, daemon.options.root, daemon.options.socket);
 	daemon.loop = g_main_loop_new(NULL, FALSE);
-	if (start(&daemon, &error) && open_store(&daemon, &error)) {
+	if (start(&daemon, &error) && open_store(&daemon, &error) && start_listen(daemon.listening, &error)) {
 		serve(&daemon);
 	} else {
+		start_end_agent(&daemon.agent);
 		g_warning("%s", error->message);
 		daemon.exit_status = 1;
 	}

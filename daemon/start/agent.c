@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "daemon/model/error.h"
@@ -58,9 +59,12 @@ static int exec_result(int report)
 	return got == sizeof(error) ? error : 0;
 }
 
-gboolean start_agent(const char *path, const char *root, struct agent_process *agent, GError **error)
+gboolean start_agent(const char *path, const char *root, const char *socket, struct agent_process *agent,
+		     GError **error)
 {
-	char *const argv[] = { (char *)path, root ? (char *)"--root" : NULL, (char *)root, NULL };
+	char *const argv[] = { (char *)path,   (char *)"--socket",
+			       (char *)socket, root ? (char *)"--root" : NULL,
+			       (char *)root,   NULL };
 	int store[2], request[2], report[2], failed;
 
 	if (!pair(SOCK_STREAM, store, error))
@@ -86,4 +90,14 @@ gboolean start_agent(const char *path, const char *root, struct agent_process *a
 	g_set_error(error, POLDER_ERROR, POLDER_ERROR_FAILED, "start the agent %s: %s; --agent PATH names another",
 		    path, g_strerror(failed));
 	return FALSE;
+}
+
+void start_end_agent(const struct agent_process *agent)
+{
+	if (agent->pid <= 0)
+		return;
+	shutdown(agent->store_fd, SHUT_RDWR);
+	shutdown(agent->request_fd, SHUT_RDWR);
+	while (waitpid(agent->pid, NULL, 0) < 0 && errno == EINTR)
+		;
 }

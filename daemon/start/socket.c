@@ -13,21 +13,42 @@
 
 #define BACKLOG 128
 
-/* Whoever holds the lock owns the path: a socket there is a dead daemon's. */
+/* Whoever holds the lock owns run/polder.sock; but a path given by --socket may be another daemon's. */
+static gboolean accepts(const char *path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	gboolean answered;
+
+	g_strlcpy(address.sun_path, path, sizeof(address.sun_path));
+	/* EAGAIN: its queue is full. */
+	answered = fd >= 0 && (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0 || errno == EAGAIN);
+	if (fd >= 0)
+		close(fd);
+	return answered;
+}
+
 static gboolean clear_path(const char *path, GError **error)
 {
+	const char *why = "it is no socket; remove it or use --socket PATH";
 	struct stat st;
 
-	if (lstat(path, &st) < 0 && errno == ENOENT)
-		return TRUE;
-	if (S_ISSOCK(st.st_mode) && unlink(path) == 0)
-		return TRUE;
-	g_set_error(error, POLDER_ERROR, POLDER_ERROR_CONFLICT, "%s is in the way of the API's socket: %s", path,
-		    S_ISSOCK(st.st_mode) ? g_strerror(errno) : "it is no socket; remove it or use --socket PATH");
+	if (lstat(path, &st) < 0) {
+		if (errno == ENOENT)
+			return TRUE;
+		why = g_strerror(errno);
+	} else if (S_ISSOCK(st.st_mode) && accepts(path)) {
+		why = "another daemon serves it; stop that one or use --socket PATH";
+	} else if (S_ISSOCK(st.st_mode)) {
+		if (unlink(path) == 0)
+			return TRUE;
+		why = g_strerror(errno);
+	}
+	g_set_error(error, POLDER_ERROR, POLDER_ERROR_CONFLICT, "%s is in the way of the API's socket: %s", path, why);
 	return FALSE;
 }
 
-GSocket *start_listen(const struct dirs *dirs, const struct identity *identity, GError **error)
+GSocket *start_bind(const struct dirs *dirs, const struct identity *identity, GError **error)
 {
 	g_autoptr(GSocketAddress) address = NULL;
 	g_autoptr(GSocket) socket = NULL;
@@ -52,7 +73,7 @@ GSocket *start_listen(const struct dirs *dirs, const struct identity *identity, 
 	bound = g_socket_bind(socket, address, FALSE, error);
 	umask(mask);
 	if (!bound) {
-		g_prefix_error(error, "listen on %s: ", dirs->socket);
+		g_prefix_error(error, "make the API's socket %s: ", dirs->socket);
 		return NULL;
 	}
 	if ((identity->drop && chown(dirs->socket, 0, identity->gid) < 0) ||
@@ -61,12 +82,16 @@ GSocket *start_listen(const struct dirs *dirs, const struct identity *identity, 
 			    g_strerror(errno));
 		return NULL;
 	}
-	if (!g_socket_listen(socket, error)) {
-		g_prefix_error(error, "listen on %s: ", dirs->socket);
-		return NULL;
-	}
-	g_socket_set_blocking(socket, FALSE);
 	return g_steal_pointer(&socket);
+}
+
+gboolean start_listen(GSocket *socket, GError **error)
+{
+	g_socket_set_blocking(socket, FALSE);
+	if (g_socket_listen(socket, error))
+		return TRUE;
+	g_prefix_error(error, "listen on the API's socket: ");
+	return FALSE;
 }
 
 void start_notify(const char *state)

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -54,6 +55,26 @@ static bool block_signals(struct supervisor *s)
 	return s->signal_fd >= 0;
 }
 
+static void close_launch(struct options *options)
+{
+	if (options->launch_fd >= 0)
+		close(options->launch_fd);
+	options->launch_fd = -1;
+}
+
+/* Nothing of whoever started us may leak into a process that outlives them, but what was handed over. */
+static void close_inherited(const struct options *options)
+{
+	if (options->launch_fd < 0) {
+		close_range(3, ~0u, 0);
+		return;
+	}
+	if (options->launch_fd > 3)
+		close_range(3, (unsigned)options->launch_fd - 1, 0);
+	close_range((unsigned)options->launch_fd + 1, ~0u, 0);
+	fcntl(options->launch_fd, F_SETFD, FD_CLOEXEC);
+}
+
 static bool start(struct supervisor *s)
 {
 	int serial[2], fds[CHILD_FDS];
@@ -61,6 +82,7 @@ static bool start(struct supervisor *s)
 	/* The log's path may be relative, so it comes before the run directory becomes our working directory. */
 	if (!block_signals(s) || !log_init(&s->log, s->options.log) || !rundir_open(&s->rundir, s->options.dir))
 		return false;
+	close_launch(&s->options);
 	int console_fd = rundir_listen("console.sock");
 	fds[0] = rundir_listen("qmp.sock");
 	fds[1] = rundir_listen("guest.sock");
@@ -111,12 +133,15 @@ static void serve(struct supervisor *s, int *wait_status)
 	}
 }
 
-/* The supervisor's whole life; report_fd tells the first process how starting went. */
-static int supervise(struct supervisor *s, int report_fd)
+/* The supervisor's whole life; report_fd tells the first process, `parent`, how starting went. Until then it dies with
+ * it: who gives a start up ends the first process, and must not find a VM running later. */
+static int supervise(struct supervisor *s, int report_fd, pid_t parent)
 {
 	char last[CHILD_LAST_LINE_BYTES];
 	int wait_status;
 
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
+		return 1;
 	if (!start(s)) {
 		if (s->child.pid > 0)
 			kill(s->child.pid, SIGKILL);
@@ -127,6 +152,7 @@ static int supervise(struct supervisor *s, int report_fd)
 		return 1;
 	}
 	forget_parent();
+	prctl(PR_SET_PDEATHSIG, 0);
 	if (write(report_fd, "K", 1) == 1)
 		close(report_fd);
 	serve(s, &wait_status);
@@ -151,16 +177,15 @@ int main(int argc, char **argv)
 	int report[2];
 	char answer = 0;
 
-	/* Nothing of whoever started us may leak into a process that outlives them. */
-	close_range(3, ~0u, 0);
 	umask(077);
 	if (!options_parse(&vm.options, argc, argv))
 		return 1;
+	close_inherited(&vm.options);
 	if (pipe2(report, O_CLOEXEC) < 0) {
 		complain(errno, "make a pipe");
 		return 1;
 	}
-	pid_t pid = fork();
+	pid_t self = getpid(), pid = fork();
 	if (pid < 0) {
 		complain(errno, "fork");
 		return 1;
@@ -168,9 +193,10 @@ int main(int argc, char **argv)
 	if (pid == 0) {
 		close(report[0]);
 		setsid();
-		return supervise(&vm, report[1]);
+		return supervise(&vm, report[1], self);
 	}
 	close(report[1]);
+	close_launch(&vm.options);
 	while (read(report[0], &answer, 1) < 0 && errno == EINTR)
 		continue;
 	if (answer == 0)

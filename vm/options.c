@@ -36,17 +36,35 @@ static bool parse_id(const char *text, unsigned *id)
 	return true;
 }
 
+static bool parse_fd(const char *text, int *fd)
+{
+	char *end;
+	long value = strtol(text, &end, 10);
+
+	if (*end || end == text || value < 3 || value > 1023) {
+		complain(0, "\"%s\" is not a file descriptor to hand over", text);
+		return false;
+	}
+	*fd = (int)value;
+	return true;
+}
+
 bool options_parse(struct options *options, int argc, char **argv)
 {
 	static const struct option table[] = {
-		{ "dir", required_argument, NULL, 'd' },     { "log", required_argument, NULL, 'l' },
-		{ "uid", required_argument, NULL, 'u' },     { "gid", required_argument, NULL, 'g' },
-		{ "kvm-gid", required_argument, NULL, 'k' }, { NULL, 0, NULL, 0 },
+		{ "dir", required_argument, NULL, 'd' },
+		{ "log", required_argument, NULL, 'l' },
+		{ "uid", required_argument, NULL, 'u' },
+		{ "gid", required_argument, NULL, 'g' },
+		{ "kvm-gid", required_argument, NULL, 'k' },
+		{ "launch-fd", required_argument, NULL, 'f' },
+		{ NULL, 0, NULL, 0 },
 	};
 	bool has_uid = false, has_gid = false;
 	int c;
 
 	memset(options, 0, sizeof(*options));
+	options->launch_fd = -1;
 	while ((c = getopt_long(argc, argv, "+", table, NULL)) != -1) {
 		bool ok = true;
 		if (c == 'd')
@@ -59,6 +77,8 @@ bool options_parse(struct options *options, int argc, char **argv)
 			ok = has_gid = parse_id(optarg, &options->gid);
 		else if (c == 'k')
 			ok = options->has_kvm_gid = parse_id(optarg, &options->kvm_gid);
+		else if (c == 'f')
+			ok = parse_fd(optarg, &options->launch_fd);
 		else
 			ok = false; /* getopt has said what is wrong */
 		if (!ok)
@@ -67,7 +87,8 @@ bool options_parse(struct options *options, int argc, char **argv)
 	options->child_argv = argv + optind;
 	options->has_ids = has_uid && has_gid;
 	if (!options->dir || !options->log || optind >= argc || has_uid != has_gid) {
-		complain(0, "usage: polder-vm --dir DIR --log FILE [--uid U --gid G [--kvm-gid G]] -- PROGRAM [ARG…]");
+		complain(0, "usage: polder-vm --dir DIR --log FILE [--uid U --gid G [--kvm-gid G]] [--launch-fd N] -- "
+			    "PROGRAM [ARG…]");
 		return false;
 	}
 	return true;

@@ -6,6 +6,8 @@
  *        └─ exit 0 / 1 ◀────────────────────┘
  *
  * In the run directory:
+ *   launch        flock()ed by who starts us; we inherit that (--launch-fd) and let go of it once we hold `lock`: so at no
+ *                 moment of a start does nobody hold anything
  *   lock          a POSIX record lock of the supervisor, from before QEMU exists until after its end is written down
  *   child         QEMU's pid
  *   exit          why QEMU ended: status=, signalled=, ended_at_us=, last= (key=value lines)
@@ -27,6 +29,7 @@ struct options {
 	bool has_ids, has_kvm_gid;
 	uid_t uid; /* what QEMU runs as when we are root */
 	gid_t gid, kvm_gid;
+	int launch_fd;     /* closed once the lock is held; -1: none was handed to us */
 	char **child_argv; /* QEMU's, NULL-terminated; argv[0] is looked up in PATH */
 };
 

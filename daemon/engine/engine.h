@@ -26,6 +26,7 @@ enum engine_exit_cause {
 	ENGINE_EXIT_CRASH,        /* the engine's process died: a signal, or a non-zero status */
 	ENGINE_EXIT_START_FAILED, /* it never got to run */
 	ENGINE_EXIT_LOST,         /* gone without a record: host rebooted, or its supervisor was killed */
+	ENGINE_EXIT_CUT_SHORT,    /* adopt only: the agent before us ended before the engine's process was made */
 };
 
 struct engine_exit {

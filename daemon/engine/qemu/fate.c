@@ -37,8 +37,10 @@ static char *no_record(const struct fate *fate, enum engine_exit_cause *cause)
 	}
 	if (fate->rebooted)
 		return g_strdup("the host was restarted");
-	if (fate->cut_short)
+	if (fate->cut_short) {
+		*cause = ENGINE_EXIT_CUT_SHORT;
 		return g_strdup("its start was cut short: Polder's agent ended before QEMU was run");
+	}
 	return g_strdup("its supervisor polder-vm was killed, and QEMU with it");
 }
 

@@ -56,6 +56,7 @@ struct qemu_vm {
 	char *monitor_problem;               /* QMP doesn't work now */
 
 	struct launch *launch; /* in LAUNCHING */
+	GSource *look_timer;   /* in LAUNCHING: another's start is under way, look again */
 	struct process process;
 	struct qmp *qmp; /* NULL while not connected */
 	struct guest *guest;

@@ -9,11 +9,14 @@
 #include "daemon/model/ids.h"
 #include "daemon/model/limits.h"
 
+#define LOOK_AGAIN_MS 20u
+
 /* One start or search, in a worker thread. It owns copies of all it needs. */
 struct launch {
 	struct qemu_vm *vm; /* main thread only; NULL: nobody waits any more */
 	struct qemu_engine *engine;
 	gboolean adopting;
+	gboolean busy;  /* adopting: a start is under way, nothing can be told yet */
 	char *runs_dir; /* RUN/vm */
 	char *run_dir, *state_dir, *polder_vm;
 	char **args;
@@ -93,7 +96,13 @@ static char **supervisor_args(const struct launch *launch)
 	GPtrArray *argv = g_ptr_array_new();
 	g_autofree char *uid = g_strdup_printf("%" G_GUINT64_FORMAT, launch->intent.uid);
 	g_autofree char *kvm_gid = g_strdup_printf("%" G_GINT64_FORMAT, launch->kvm_gid);
-	const char *head[] = { launch->polder_vm, "--dir", launch->run_dir, "--log", launch->intent.console_log };
+	const char *head[] = { launch->polder_vm,
+			       "--dir",
+			       launch->run_dir,
+			       "--log",
+			       launch->intent.console_log,
+			       "--launch-fd",
+			       G_STRINGIFY(PROCESS_LAUNCH_FD) };
 	const char *ids[] = { "--uid", uid, "--gid", uid };
 
 	for (guint i = 0; i < G_N_ELEMENTS(head); i++)
@@ -111,7 +120,7 @@ static char **supervisor_args(const struct launch *launch)
 	return (char **)g_ptr_array_free(argv, FALSE);
 }
 
-static gboolean start(struct launch *launch, GError **error)
+static gboolean start_locked(struct launch *launch, int launch_fd, GError **error)
 {
 	struct process running;
 
@@ -132,7 +141,17 @@ static gboolean start(struct launch *launch, GError **error)
 	if (!take_uid(launch, error) || !intent_write(launch->run_dir, &launch->intent, error))
 		return FALSE;
 	g_auto(GStrv) argv = supervisor_args(launch);
-	return process_spawn(argv, launch->timeout_ms, error);
+	return process_spawn(argv, launch_fd, launch->timeout_ms, error);
+}
+
+static gboolean start(struct launch *launch, GError **error)
+{
+	int launch_fd = rundir_launch_lock(launch->run_dir, launch->timeout_ms, error);
+	gboolean done = launch_fd >= 0 && start_locked(launch, launch_fd, error);
+
+	if (launch_fd >= 0)
+		close(launch_fd);
+	return done;
 }
 
 static void work(GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
@@ -142,6 +161,12 @@ static void work(GTask *task, gpointer source, gpointer data, GCancellable *canc
 
 	if (!launch->adopting && !start(launch, &error)) {
 		g_task_return_error(task, error);
+		return;
+	}
+	/* Looked at before the lock is: who starts it takes that before he lets go of this. */
+	launch->busy = launch->adopting && rundir_launching(launch->run_dir);
+	if (launch->busy) {
+		g_task_return_boolean(task, TRUE);
 		return;
 	}
 	/* Nobody there: it has ended already, and left its record. */
@@ -158,6 +183,15 @@ static void work(GTask *task, gpointer source, gpointer data, GCancellable *canc
 	g_task_return_boolean(task, TRUE);
 }
 
+static gboolean on_look_timer(gpointer data)
+{
+	struct qemu_vm *vm = data;
+
+	source_clear(&vm->look_timer);
+	launch_begin(vm);
+	return G_SOURCE_REMOVE;
+}
+
 static void done(GObject *source, GAsyncResult *result, gpointer data)
 {
 	struct launch *launch = g_task_get_task_data(G_TASK(result));
@@ -168,6 +202,10 @@ static void done(GObject *source, GAsyncResult *result, gpointer data)
 	if (!vm)
 		return;
 	vm->launch = NULL;
+	if (launch->busy) {
+		source_set_timeout(vm, &vm->look_timer, LOOK_AGAIN_MS, on_look_timer);
+		return;
+	}
 	if (launch->adopting) {
 		g_autofree char *boot_id = boot_id_get();
 		vm->rebooted = g_strcmp0(boot_id, launch->intent.boot_id) != 0;
@@ -215,6 +253,7 @@ void launch_begin(struct qemu_vm *vm)
 
 void launch_forget(struct qemu_vm *vm)
 {
+	source_clear(&vm->look_timer);
 	if (vm->launch)
 		vm->launch->vm = NULL;
 	vm->launch = NULL;

@@ -153,7 +153,7 @@ static gboolean read_until_end(int fd, char *text, gsize size, gint64 deadline_u
 	return TRUE;
 }
 
-static int spawn(char *const *argv, int error_fd, pid_t *pid)
+static int spawn(char *const *argv, int error_fd, int launch_fd, pid_t *pid)
 {
 	/* A VM must not depend on the environment its agent happened to have. */
 	char *environment[] = CHILD_ENVIRONMENT;
@@ -166,6 +166,8 @@ static int spawn(char *const *argv, int error_fd, pid_t *pid)
 	posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDWR, 0);
 	posix_spawn_file_actions_adddup2(&actions, 0, 1);
 	posix_spawn_file_actions_adddup2(&actions, error_fd, 2);
+	if (launch_fd >= 0)
+		posix_spawn_file_actions_adddup2(&actions, launch_fd, PROCESS_LAUNCH_FD);
 	posix_spawnattr_init(&attributes);
 	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
 	posix_spawnattr_setsigmask(&attributes, &none);
@@ -175,7 +177,7 @@ static int spawn(char *const *argv, int error_fd, pid_t *pid)
 	return result;
 }
 
-gboolean process_spawn(char *const *argv, guint timeout_ms, GError **error)
+gboolean process_spawn(char *const *argv, int launch_fd, guint timeout_ms, GError **error)
 {
 	char text[1024] = "";
 	int fds[2], status = 0;
@@ -185,7 +187,7 @@ gboolean process_spawn(char *const *argv, guint timeout_ms, GError **error)
 		g_set_error(error, POLDER_ERROR, POLDER_ERROR_FAILED, "make a pipe: %s", g_strerror(errno));
 		return FALSE;
 	}
-	int result = spawn(argv, fds[1], &pid);
+	int result = spawn(argv, fds[1], launch_fd, &pid);
 	close(fds[1]);
 	if (result != 0) {
 		close(fds[0]);

@@ -23,9 +23,11 @@ void process_clear(struct process *process);
  * QEMU is not known. */
 void process_kill(const struct process *process);
 
-/* process_spawn(argv, timeout_ms, error): run polder-vm's first process and wait for it: QEMU was executed. Blocks:
- * for worker threads. On failure the error is its line on stderr. */
-gboolean process_spawn(char *const *argv, guint timeout_ms, GError **error);
+/* process_spawn(argv, launch_fd, timeout_ms, error): run polder-vm's first process and wait for it: QEMU was executed.
+ * It inherits `launch_fd` as PROCESS_LAUNCH_FD (-1: nothing). Blocks: for worker threads. On failure the error is its
+ * line on stderr. */
+gboolean process_spawn(char *const *argv, int launch_fd, guint timeout_ms, GError **error);
+#define PROCESS_LAUNCH_FD 3
 
 /* process_ended(pidfd): the process behind it is gone (a zombie is). */
 gboolean process_ended(int pidfd);

@@ -306,6 +306,7 @@ static void qemu_kill(struct engine_vm *base)
 		vm->phase = PHASE_LAUNCHING;
 		source_set_timeout(vm, &vm->end_timer, 0, on_end_timer);
 	} else {
+		process_find_child(vm->run_dir, &vm->process);
 		process_kill(&vm->process); /* nothing yet while launching: then as soon as it is there */
 	}
 }
@@ -357,7 +358,7 @@ static int qemu_stream_open(struct engine_vm *base, const struct engine_stream *
 
 /* ---- recovery ---- */
 
-/* A directory without a readable intent is one whose start was cut short before anything was forked: ours to clean. */
+/* A directory without a readable intent can only be one of ours. */
 static gboolean is_ours(const char *run_dir)
 {
 	struct intent intent;
@@ -367,6 +368,20 @@ static gboolean is_ours(const char *run_dir)
 	gboolean ours = !strcmp(intent.engine, RUNDIR_ENGINE);
 	intent_clear(&intent);
 	return ours;
+}
+
+/* Its start was cut short before even the intent was written: nothing was forked, nothing is to be told of it. */
+static gboolean never_begun(const char *run_dir)
+{
+	g_autofree char *intent = g_build_filename(run_dir, "intent", NULL);
+	struct process process;
+
+	if (g_file_test(intent, G_FILE_TEST_EXISTS) || rundir_launching(run_dir))
+		return FALSE;
+	if (!process_find(run_dir, &process, NULL))
+		return TRUE;
+	process_clear(&process);
+	return FALSE;
 }
 
 static char **qemu_scan(struct engine *engine)
@@ -379,7 +394,11 @@ static char **qemu_scan(struct engine *engine)
 
 	while (dir && (name = g_dir_read_name(dir))) {
 		g_autofree char *run_dir = g_build_filename(parent, name, NULL);
-		if (g_file_test(run_dir, G_FILE_TEST_IS_DIR) && is_ours(run_dir))
+		if (!g_file_test(run_dir, G_FILE_TEST_IS_DIR))
+			continue;
+		if (never_begun(run_dir))
+			rundir_remove(run_dir);
+		else if (is_ours(run_dir))
 			g_ptr_array_add(names, g_strdup(name));
 	}
 	g_ptr_array_add(names, NULL);
@@ -392,6 +411,8 @@ static void qemu_clean(struct engine *base, const char *name)
 	g_autofree char *run_dir = dirs_vm_run(base->dirs, name);
 	struct process process;
 
+	if (rundir_launching(run_dir))
+		return;
 	if (process_find(run_dir, &process, NULL)) {
 		process_clear(&process);
 		return; /* it runs: not now */

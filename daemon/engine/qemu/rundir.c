@@ -4,15 +4,17 @@
 #include <fcntl.h>
 #include <glib/gstdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "daemon/model/error.h"
 
-#define RECORD_BYTES 16384
+#define RECORD_BYTES    16384
+#define LAUNCH_AGAIN_US 5000 /* between two looks at a lock that cannot be polled */
 
 /* Everything polder-vm and we put there. */
 static const char *const sockets[] = { "qmp.sock", "guest.sock", "stream.sock", "console.sock", NULL };
-static const char *const records[] = { "exit", "exit.new", "child", "intent", "intent.new", "lock", NULL };
+static const char *const records[] = { "exit", "exit.new", "child", "intent", "intent.new", "launch", "lock", NULL };
 
 static void set_errno_error(GError **error, const char *what, const char *path)
 {
@@ -166,16 +168,62 @@ static void remove_all(const char *run_dir, const char *const *names)
 	}
 }
 
-gboolean rundir_prepare(const char *run_dir, GError **error)
+static gboolean make_directory(const char *run_dir, GError **error)
 {
 	g_autofree char *parent = g_path_get_dirname(run_dir);
-	static const char *const stale[] = { "exit", "exit.new", "child", NULL };
 
 	/* Others must reach the sockets of RUN itself, but nothing below run/vm. */
-	if (g_mkdir_with_parents(parent, 0755) < 0 || (mkdir(run_dir, 0700) < 0 && errno != EEXIST)) {
-		set_errno_error(error, "make", run_dir);
-		return FALSE;
+	if (g_mkdir_with_parents(parent, 0755) == 0 && (mkdir(run_dir, 0700) == 0 || errno == EEXIST))
+		return TRUE;
+	set_errno_error(error, "make", run_dir);
+	return FALSE;
+}
+
+int rundir_launch_lock(const char *run_dir, guint timeout_ms, GError **error)
+{
+	g_autofree char *path = g_build_filename(run_dir, "launch", NULL);
+	gint64 deadline_us = g_get_monotonic_time() + (gint64)timeout_ms * 1000;
+
+	if (!make_directory(run_dir, error))
+		return -1;
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0) {
+		set_errno_error(error, "open", path);
+		return -1;
 	}
+	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		if (errno != EWOULDBLOCK && errno != EINTR) {
+			set_errno_error(error, "lock", path);
+			close(fd);
+			return -1;
+		}
+		if (g_get_monotonic_time() >= deadline_us) {
+			close(fd);
+			g_set_error(error, POLDER_ERROR, POLDER_ERROR_CONFLICT, "another start of it is under way");
+			return -1;
+		}
+		g_usleep(LAUNCH_AGAIN_US);
+	}
+	return fd;
+}
+
+gboolean rundir_launching(const char *run_dir)
+{
+	g_autofree char *path = g_build_filename(run_dir, "launch", NULL);
+	int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	gboolean busy = fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK;
+
+	if (fd >= 0)
+		close(fd);
+	return busy;
+}
+
+gboolean rundir_prepare(const char *run_dir, GError **error)
+{
+	static const char *const stale[] = { "exit", "exit.new", "child", NULL };
+
+	if (!make_directory(run_dir, error))
+		return FALSE;
 	/* The lock's file stays: unlinking it would let two processes hold "the" lock. */
 	remove_all(run_dir, stale);
 	return TRUE;

@@ -35,6 +35,15 @@ void exit_record_clear(struct exit_record *record);
 /* rundir_prepare(run_dir, error): make it (0700) if need be and remove what an earlier run left in it. */
 gboolean rundir_prepare(const char *run_dir, GError **error);
 
+/* rundir_launch_lock(run_dir, timeout_ms, error): begin a start: make the directory if need be and take the exclusive
+ * flock of its file `launch`. The lock lives with the open file, which polder-vm inherits and closes once it holds its
+ * own: a later agent that finds neither lock nor exit record knows from it whether a start is still under way. Waits for
+ * another start to be over. The fd (close-on-exec) is the caller's; -1 with CONFLICT after timeout_ms. */
+int rundir_launch_lock(const char *run_dir, guint timeout_ms, GError **error);
+
+/* rundir_launching(run_dir): somebody holds `launch`: a start is under way. */
+gboolean rundir_launching(const char *run_dir);
+
 /* rundir_remove(run_dir): remove the directory and what Polder puts in it. */
 void rundir_remove(const char *run_dir);
 void rundir_remove_sockets(const char *run_dir);

@@ -56,6 +56,55 @@ static void test_starting(struct world *world)
 	g_assert_cmpuint(world_machine(world, "web")->starts, ==, 1);
 }
 
+/* The earlier agent made the run directory and died before anything was run: no end, no failure, just not begun. */
+static void test_cut_short(struct world *world)
+{
+	struct plan plan = world_new_plan(UUID_A);
+	struct machine *machine;
+	struct status status;
+
+	world_plan(world, "web", &plan);
+	machine = world_machine(world, "web");
+	world_agent_stop(world);
+	machine->alive = FALSE;
+	machine->cut_short = TRUE;
+	world_agent_start(world);
+	world_answer_all(world);
+	g_assert_cmpuint(machine->starts, ==, 2);
+	g_assert_true(world_status(world, "web", &status));
+	g_assert_cmpint(status.state, ==, VM_STATE_RUNNING);
+	g_assert_cmpuint(status.run, ==, 1);
+	g_assert_cmpuint(status.restarts, ==, 0);
+	noun_clear(&status_noun, &status);
+	/* What ran once can't have been cut short: something removed its files. */
+	world_agent_stop(world);
+	machine->alive = FALSE;
+	world_agent_start(world);
+	world_answer_all(world);
+	world_assert_state(world, "web", VM_STATE_FAILED);
+	g_assert_cmpuint(machine->starts, ==, 2);
+}
+
+/* The same, but by now it is to be stopped. */
+static void test_cut_short_and_stopped(struct world *world)
+{
+	struct plan plan = world_new_plan(UUID_A);
+	struct machine *machine;
+
+	world_plan(world, "web", &plan);
+	machine = world_machine(world, "web");
+	world_agent_stop(world);
+	machine->alive = FALSE;
+	machine->cut_short = TRUE;
+	plan.desired = VM_DESIRED_STOPPED;
+	world_plan(world, "web", &plan);
+	world_agent_start(world);
+	world_answer_all(world);
+	world_assert_state(world, "web", VM_STATE_STOPPED);
+	g_assert_false(machine->has_dir);
+	g_assert_cmpuint(machine->starts, ==, 1);
+}
+
 static void test_running(struct world *world)
 {
 	struct plan plan = world_new_plan(UUID_A);
@@ -194,6 +243,63 @@ static void test_reboot_with_restart(struct world *world)
 	g_assert_cmpuint(machine->starts, ==, 2);
 }
 
+/* One of each policy, running, paused and stopped: only what is to run, and may start again, does. */
+static void test_reboot_of_many(struct world *world)
+{
+	static const struct {
+		const char *name;
+		enum vm_restart restart;
+		enum vm_desired desired;
+		enum vm_state state;
+		guint starts;
+	} rows[] = {
+		{ "always", VM_RESTART_ALWAYS, VM_DESIRED_RUNNING, VM_STATE_RUNNING, 2 },
+		{ "failure", VM_RESTART_ON_FAILURE, VM_DESIRED_RUNNING, VM_STATE_RUNNING, 2 },
+		{ "never", VM_RESTART_NEVER, VM_DESIRED_RUNNING, VM_STATE_FAILED, 1 },
+		{ "paused", VM_RESTART_ALWAYS, VM_DESIRED_PAUSED, VM_STATE_PAUSED, 2 },
+		{ "paused-never", VM_RESTART_NEVER, VM_DESIRED_PAUSED, VM_STATE_FAILED, 1 },
+		{ "stopped", VM_RESTART_ALWAYS, VM_DESIRED_STOPPED, VM_STATE_STOPPED, 1 },
+	};
+
+	for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
+		g_autofree char *uuid = g_uuid_string_random();
+		struct plan plan = world_new_plan(uuid);
+
+		plan.restart = rows[i].restart;
+		plan.desired = rows[i].desired == VM_DESIRED_STOPPED ? VM_DESIRED_RUNNING : rows[i].desired;
+		world_plan(world, rows[i].name, &plan);
+		world_answer_all(world);
+		plan.desired = rows[i].desired;
+		world_plan(world, rows[i].name, &plan);
+		world_answer_all(world);
+	}
+	world_agent_stop(world);
+	world_reboot(world);
+	world_agent_start(world);
+	for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
+		gboolean ran = rows[i].desired != VM_DESIRED_STOPPED;
+
+		world_assert_state(world, rows[i].name,
+				   !ran                  ? VM_STATE_STOPPED
+				   : rows[i].starts == 2 ? VM_STATE_RESTARTING
+							 : VM_STATE_FAILED);
+		if (ran)
+			world_assert_reason(world, rows[i].name, "host rebooted");
+	}
+	world_pass(world, 2000);
+	world_answer_all(world);
+	for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
+		struct status status;
+
+		g_test_message("%s", rows[i].name);
+		world_assert_state(world, rows[i].name, rows[i].state);
+		g_assert_cmpuint(world_machine(world, rows[i].name)->starts, ==, rows[i].starts);
+		g_assert_true(world_status(world, rows[i].name, &status));
+		g_assert_cmpuint(status.restarts, ==, rows[i].starts - 1);
+		noun_clear(&status_noun, &status);
+	}
+}
+
 static void test_lost(struct world *world)
 {
 	struct plan plan = world_new_plan(UUID_A);
@@ -312,6 +418,8 @@ int main(int argc, char **argv)
 	g_test_init(&argc, &argv, NULL);
 	ADD("preparing", test_preparing);
 	ADD("starting", test_starting);
+	ADD("cut-short", test_cut_short);
+	ADD("cut-short-and-stopped", test_cut_short_and_stopped);
 	ADD("running", test_running);
 	ADD("paused", test_paused);
 	ADD("stopping", test_stopping);
@@ -320,6 +428,7 @@ int main(int argc, char **argv)
 	ADD("restarting", test_restarting);
 	ADD("reboot", test_reboot);
 	ADD("reboot-with-restart", test_reboot_with_restart);
+	ADD("reboot-of-many", test_reboot_of_many);
 	ADD("lost", test_lost);
 	ADD("orphan", test_orphan);
 	ADD("orphan-of-same-name", test_orphan_of_same_name);

@@ -261,7 +261,9 @@ gboolean world_answer(struct machine *machine)
 		machine->says_paused = FALSE;
 		vm->events->paused(&vm->base, NULL, vm->user_data);
 	} else if (machine->says_exited) {
-		struct engine_exit ended = { .cause = machine->ended ? machine->cause : ENGINE_EXIT_LOST,
+		struct engine_exit ended = { .cause = machine->ended       ? machine->cause
+						      : machine->cut_short ? ENGINE_EXIT_CUT_SHORT
+									   : ENGINE_EXIT_LOST,
 					     .reason = "it ended",
 					     .ended_at = machine->ended_at };
 

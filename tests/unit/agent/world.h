@@ -11,7 +11,8 @@ struct machine {
 	gboolean alive, started, paused, ended; /* ended: an exit record is in the run directory */
 	enum engine_exit_cause cause;
 	gint64 ended_at;
-	gboolean deaf; /* its guest does not answer a shutdown */
+	gboolean cut_short; /* ended without a record, before anything was run */
+	gboolean deaf;      /* its guest does not answer a shutdown */
 	gboolean no_agent;
 	guint shutdowns_agent, shutdowns_acpi, kills, starts, cleans;
 	/* What it will report next, when asked to (world_answer). */

@@ -421,11 +421,18 @@ static void test_recovery(void)
 	g_autofree char *run_dir = dirs_vm_run(&f.dirs, "web");
 	g_assert_cmpint(g_mkdir_with_parents(run_dir, 0700), ==, 0);
 	g_auto(GStrv) names = engine_qemu.scan(f.engine);
-	g_assert_cmpuint(g_strv_length(names), ==, 1);
+	g_assert_cmpuint(g_strv_length(names), ==, 0);
+	g_assert_false(g_file_test(run_dir, G_FILE_TEST_EXISTS));
+	/* One that can't be read. */
+	g_autofree char *unreadable = g_build_filename(run_dir, "intent", NULL);
+	g_assert_cmpint(g_mkdir_with_parents(run_dir, 0700), ==, 0);
+	g_assert_true(g_file_set_contents(unreadable, "?", 1, NULL));
+	g_auto(GStrv) one = engine_qemu.scan(f.engine);
+	g_assert_cmpuint(g_strv_length(one), ==, 1);
 	g_assert_false(engine_qemu.intent(f.engine, "web", &uuid, &run));
 	fixture_adopt(&f);
 	fixture_wait(&f, &f.exited, 1);
-	g_assert_cmpint(f.cause, ==, ENGINE_EXIT_LOST);
+	g_assert_cmpint(f.cause, ==, ENGINE_EXIT_CUT_SHORT);
 	fixture_clear(&f);
 	/* The host was restarted since. */
 	fixture_init(&f, "HELLO\n", ROM_HALT);

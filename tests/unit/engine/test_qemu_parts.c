@@ -136,7 +136,7 @@ static void test_fate(void)
 		  "from outside" },
 		{ { 0 }, TRUE, { .started = TRUE }, ENGINE_EXIT_LOST, "supervisor" },
 		{ { 0 }, TRUE, { .started = TRUE, .rebooted = TRUE }, ENGINE_EXIT_LOST, "restarted" },
-		{ { 0 }, TRUE, { .started = TRUE, .cut_short = TRUE }, ENGINE_EXIT_LOST, "cut short" },
+		{ { 0 }, TRUE, { .started = TRUE, .cut_short = TRUE }, ENGINE_EXIT_CUT_SHORT, "cut short" },
 		{ { 0 }, TRUE, { .started = TRUE, .killed = TRUE }, ENGINE_EXIT_STOPPED, "as asked" },
 	};
 
@@ -182,6 +182,14 @@ static void test_rundir(void)
 	g_assert_cmpint(g_stat(run_dir, &st), ==, 0);
 	g_assert_cmpuint(st.st_mode & 0777, ==, 0700);
 	g_assert_false(intent_read(run_dir, &intent, NULL));
+	int launch_fd = rundir_launch_lock(run_dir, 0, NULL);
+	g_assert_cmpint(launch_fd, >=, 0);
+	g_assert_true(rundir_launching(run_dir));
+	g_assert_cmpint(rundir_launch_lock(run_dir, 20, &error), ==, -1);
+	g_assert_error(error, POLDER_ERROR, POLDER_ERROR_CONFLICT);
+	g_clear_error(&error);
+	close(launch_fd);
+	g_assert_false(rundir_launching(run_dir));
 	g_assert_true(intent_write(run_dir, &wrote, NULL));
 	g_assert_true(intent_read(run_dir, &intent, NULL));
 	g_assert_cmpuint(intent.run, ==, G_MAXUINT64);
@@ -214,17 +222,17 @@ static void test_spawn(void)
 	char *loud[] = { (char *)"/bin/sh", (char *)"-c", (char *)"head -c 1000000 /dev/zero >&2; exit 1", NULL };
 	GError *error = NULL;
 
-	g_assert_true(process_spawn(ok, 10000, NULL));
-	g_assert_false(process_spawn(bad, 10000, &error));
+	g_assert_true(process_spawn(ok, -1, 10000, NULL));
+	g_assert_false(process_spawn(bad, -1, 10000, &error));
 	g_assert_cmpstr(error->message, ==, "it is broken");
 	g_clear_error(&error);
-	g_assert_false(process_spawn(none, 10000, &error));
+	g_assert_false(process_spawn(none, -1, 10000, &error));
 	g_assert_nonnull(strstr(error->message, "/nonexistent"));
 	g_clear_error(&error);
-	g_assert_false(process_spawn(slow, 100, &error));
+	g_assert_false(process_spawn(slow, -1, 100, &error));
 	g_assert_error(error, POLDER_ERROR, POLDER_ERROR_TIMEOUT);
 	g_clear_error(&error);
-	g_assert_false(process_spawn(loud, 10000, &error));
+	g_assert_false(process_spawn(loud, -1, 10000, &error));
 	g_clear_error(&error);
 }
 

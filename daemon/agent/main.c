@@ -8,9 +8,12 @@
 #include <glib-unix.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "daemon/agent/agent.h"
@@ -20,6 +23,7 @@
 #define STORE_FD          3
 #define REQUEST_FD        4
 #define LOCK_WAIT_MS      10000
+#define SOCKET_WAIT_MS    2000 /* for polderd to close it: the same exit closes its end of ours and this */
 #define OPEN_FILES_WANTED 65536
 
 struct program {
@@ -27,10 +31,11 @@ struct program {
 	int exit_status;
 };
 
-static gboolean parse_options(int argc, char **argv, char **root, gboolean *system)
+static gboolean parse_options(int argc, char **argv, char **root, char **api_socket, gboolean *system)
 {
 	GOptionEntry entries[] = {
 		{ "root", 0, 0, G_OPTION_ARG_FILENAME, root, "Keep everything under DIR", "DIR" },
+		{ "socket", 0, 0, G_OPTION_ARG_FILENAME, api_socket, "Remove polderd's socket PATH after it", "PATH" },
 		{ "system", 0, 0, G_OPTION_ARG_NONE, system, "Refuse to run without root", NULL },
 		G_OPTION_ENTRY_NULL,
 	};
@@ -126,6 +131,42 @@ static gboolean take_lock(const struct dirs *dirs, GError **error)
 	return TRUE;
 }
 
+/* Does anybody accept on `path`? A full queue (EAGAIN) counts. */
+static gboolean accepts(const char *path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	gboolean answered;
+
+	g_strlcpy(address.sun_path, path, sizeof address.sun_path);
+	answered = fd >= 0 && (connect(fd, (struct sockaddr *)&address, sizeof address) == 0 || errno == EAGAIN);
+	if (fd >= 0)
+		close(fd);
+	return answered;
+}
+
+/* polderd has ended or is about to, and may not remove its socket from our run directory: we do. Before agent.lock is
+ * released, as the next polderd waits for that and then makes its own. */
+static void remove_socket(const char *path)
+{
+	gint64 deadline_us = g_get_monotonic_time() + SOCKET_WAIT_MS * 1000;
+	struct stat st;
+
+	if (strlen(path) >= sizeof((struct sockaddr_un *)NULL)->sun_path)
+		return;
+	while (lstat(path, &st) == 0 && S_ISSOCK(st.st_mode)) {
+		if (!accepts(path)) {
+			if (unlink(path) < 0 && errno != ENOENT)
+				fprintf(stderr, "polder-agent: remove %s: %s\n", path, g_strerror(errno));
+			return;
+		}
+		/* Somebody else's, after all: it stays. */
+		if (g_get_monotonic_time() >= deadline_us)
+			return;
+		g_usleep(5 * 1000);
+	}
+}
+
 static gboolean on_signal(gpointer user_data)
 {
 	struct program *program = user_data;
@@ -160,16 +201,16 @@ static gboolean set_up(const struct dirs *dirs, gboolean system, GError **error)
 int main(int argc, char **argv)
 {
 	struct program program = { 0 };
-	g_autofree char *root = NULL;
+	g_autofree char *root = NULL, *api_socket = NULL;
 	g_autoptr(GError) error = NULL;
 	gboolean system = FALSE;
 	struct agent *agent;
 	struct dirs dirs;
 
-	if (!parse_options(argc, argv, &root, &system))
+	if (!parse_options(argc, argv, &root, &api_socket, &system))
 		return 2;
 	signal(SIGPIPE, SIG_IGN);
-	dirs_init(&dirs, root, NULL);
+	dirs_init(&dirs, root, api_socket);
 	if (!set_up(&dirs, system, &error)) {
 		fprintf(stderr, "polder-agent: %s\n", error->message);
 		dirs_clear(&dirs);
@@ -182,6 +223,7 @@ int main(int argc, char **argv)
 	g_main_loop_run(program.loop);
 	agent_free(agent);
 	g_main_loop_unref(program.loop);
+	remove_socket(dirs.socket);
 	dirs_clear(&dirs);
 	return program.exit_status;
 }

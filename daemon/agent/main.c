@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "daemon/agent/agent.h"
+#include "daemon/agent/log_line.h"
 #include "daemon/agent/privileges.h"
 #include "daemon/model/error.h"
 
@@ -209,6 +210,7 @@ int main(int argc, char **argv)
 
 	if (!parse_options(argc, argv, &root, &api_socket, &system))
 		return 2;
+	g_log_set_writer_func(log_line_write, NULL, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	dirs_init(&dirs, root, api_socket);
 	if (!set_up(&dirs, system, &error)) {

@@ -186,7 +186,8 @@ struct agent *agent_new(const struct dirs *dirs, int store_fd, int request_fd,
 			void (*ended)(const GError *error, gpointer user_data), gpointer user_data)
 {
 	struct agent *agent = g_new0(struct agent, 1);
-	g_autofree char *name = host_name();
+	g_autofree char *fresh = host_name();
+	g_autofree char *name = host_name_keep(dirs, fresh);
 	struct vms_config config;
 
 	agent->dirs = dirs;

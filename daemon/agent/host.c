@@ -1,11 +1,15 @@
 #include "daemon/agent/host.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
 #include "daemon/model/limits.h"
+#include "daemon/model/units.h"
 
 #define MEMORY_RESERVED_MIN_BYTES (256ull << 20)
 
@@ -31,6 +35,47 @@ char *host_name(void)
 	struct utsname uts;
 
 	return host_name_from(uname(&uts) == 0 ? uts.nodename : "");
+}
+
+/* What the file says: NULL with errno ENOENT when there is none, with EINVAL when it is not to be believed. */
+static char *read_kept(const char *path)
+{
+	char text[LIMIT_NAME_BYTES + 2];
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	struct stat st;
+	ssize_t n;
+
+	if (fd < 0)
+		return NULL;
+	n = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == geteuid() ? read(fd, text, sizeof text - 1) : -1;
+	close(fd);
+	errno = EINVAL;
+	if (n <= 0)
+		return NULL;
+	text[n] = '\0';
+	g_strchomp(text);
+	return strlen(text) <= LIMIT_NAME_BYTES && name_check(text, NULL) ? g_strdup(text) : NULL;
+}
+
+char *host_name_keep(const struct dirs *dirs, const char *fresh)
+{
+	g_autofree char *path = g_build_filename(dirs->state, "host", NULL);
+	g_autofree char *line = g_strconcat(fresh, "\n", NULL);
+	g_autoptr(GError) error = NULL;
+	char *kept = read_kept(path);
+
+	if (kept) {
+		if (strcmp(kept, fresh) != 0)
+			g_message("this machine is called %s by now; for its VMs it stays host %s (%s)", fresh, kept,
+				  path);
+		return kept;
+	}
+	if (errno != ENOENT)
+		g_warning("%s holds no host's name of ours: it is written anew", path);
+	if (!g_file_set_contents_full(path, line, -1, G_FILE_SET_CONTENTS_CONSISTENT | G_FILE_SET_CONTENTS_DURABLE,
+				      0644, &error))
+		g_warning("host %s can't keep its name: %s", fresh, error->message);
+	return g_strdup(fresh);
 }
 
 /* ---- /proc ---- */

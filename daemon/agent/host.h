@@ -1,6 +1,7 @@
 /* What this machine is, and its record in the store. */
 #pragma once
 
+#include "daemon/model/dirs.h"
 #include "daemon/model/nouns.h"
 #include "daemon/store/store.h"
 
@@ -8,6 +9,11 @@
  * LIMIT_NAME_BYTES; "localhost" when nothing is left. Caller frees. */
 char *host_name(void);
 char *host_name_from(const char *hostname); /* the same of a given hostname */
+
+/* host_name_keep(dirs, fresh): the name this host has for good, in STATE/host (ours, else it is not believed): plans name
+ * their host, so a VM must find its host again when the machine is called something else by now. At the first start that
+ * is `fresh`, which is then written there; a file that can't be written is complained about. Caller frees. */
+char *host_name_keep(const struct dirs *dirs, const char *fresh);
 
 /* host_boot_id(): the kernel's boot id, or NULL. Caller frees. host_booted_at(): µs since the epoch, 0: unknown. */
 char *host_boot_id(void);
@@ -25,5 +31,7 @@ void host_add_limit(struct host *host, const char *limit);
 struct host_record;
 struct host_record *host_record_new(struct store *store);
 void host_record_free(struct host_record *record); /* stops keeping it alive; NULL is fine */
+/* host_record_set_intervals(record, lease_ms, keep_alive_ms): for tests that can't wait; before publishing. */
+void host_record_set_intervals(struct host_record *record, guint lease_ms, guint keep_alive_ms);
 /* host_record_publish(record, host): write it (copied), now and whenever its lease had to be made anew. */
 void host_record_publish(struct host_record *record, const struct host *host);

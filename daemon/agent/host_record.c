@@ -12,6 +12,7 @@ struct host_record {
 	struct store *store;
 	GBytes *value;
 	char *key;
+	guint lease_ms, keep_alive_ms;
 	gint64 lease; /* 0: none */
 	gboolean dirty;
 	GSource *timer; /* keep alive, or try again */
@@ -80,7 +81,7 @@ static void granted(GObject *object, GAsyncResult *result, gpointer user_data)
 	}
 	record->lease = lease;
 	record->dirty = TRUE;
-	set_timer(record, KEEP_ALIVE_MS);
+	set_timer(record, record->keep_alive_ms);
 	advance(record);
 }
 
@@ -119,7 +120,7 @@ static void kept(GObject *object, GAsyncResult *result, gpointer user_data)
 		g_message("the host's lease ran out (the machine slept?): writing its record anew");
 		record->lease = 0;
 	}
-	set_timer(record, alive ? KEEP_ALIVE_MS : RETRY_MS);
+	set_timer(record, alive ? record->keep_alive_ms : RETRY_MS);
 	advance(record);
 }
 
@@ -130,7 +131,8 @@ static void advance(struct host_record *record)
 		return;
 	if (!record->lease) {
 		if (!record->calls[CALL_GRANT])
-			store_lease_grant_async(record->store, LEASE_MS, NULL, granted, call_new(record, CALL_GRANT));
+			store_lease_grant_async(record->store, record->lease_ms, NULL, granted,
+						call_new(record, CALL_GRANT));
 		return;
 	}
 	if (record->dirty && !record->calls[CALL_PUT]) {
@@ -156,7 +158,15 @@ struct host_record *host_record_new(struct store *store)
 	struct host_record *record = g_new0(struct host_record, 1);
 
 	record->store = store_ref(store);
+	record->lease_ms = LEASE_MS;
+	record->keep_alive_ms = KEEP_ALIVE_MS;
 	return record;
+}
+
+void host_record_set_intervals(struct host_record *record, guint lease_ms, guint keep_alive_ms)
+{
+	record->lease_ms = lease_ms;
+	record->keep_alive_ms = keep_alive_ms;
 }
 
 void host_record_publish(struct host_record *record, const struct host *host)

@@ -1,7 +1,10 @@
 /* The host's name and record. */
+#include <glib/gstdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "daemon/agent/host.h"
+#include "daemon/agent/log_line.h"
 #include "daemon/model/limits.h"
 #include "daemon/model/units.h"
 #include "tests/unit/agent/world.h"
@@ -30,6 +33,42 @@ static void test_name(void)
 	g_assert_true(name_check(cut, NULL));
 }
 
+static void assert_kept(const struct dirs *dirs, const char *fresh, const char *expected)
+{
+	g_autofree char *name = host_name_keep(dirs, fresh);
+
+	g_assert_cmpstr(name, ==, expected);
+}
+
+static void test_keep(void)
+{
+	struct world world;
+
+	world_init(&world);
+	g_autofree char *path = g_build_filename(world.dirs.state, "host", NULL);
+	assert_kept(&world.dirs, "first", "first");
+	assert_kept(&world.dirs, "first", "first");
+	assert_kept(&world.dirs, "renamed", "first"); /* the machine's name changed, the host's did not */
+	g_assert_true(g_file_set_contents(path, "Not A Name\n", -1, NULL));
+	g_test_expect_message(NULL, G_LOG_LEVEL_WARNING, "*written anew*");
+	assert_kept(&world.dirs, "second", "second");
+	g_test_assert_expected_messages();
+	if (geteuid() == 0) { /* another's file is no word of ours */
+		g_assert_cmpint(chown(path, 1, 1), ==, 0);
+		g_test_expect_message(NULL, G_LOG_LEVEL_WARNING, "*written anew*");
+		assert_kept(&world.dirs, "third", "third");
+		g_test_assert_expected_messages();
+		assert_kept(&world.dirs, "renamed", "third");
+	}
+	g_assert_cmpint(g_unlink(path), ==, 0);
+	g_assert_cmpint(symlink("/etc/hostname", path), ==, 0);
+	g_test_expect_message(NULL, G_LOG_LEVEL_WARNING, "*written anew*");
+	assert_kept(&world.dirs, "fourth", "fourth");
+	g_test_assert_expected_messages();
+	g_assert_false(g_file_test(path, G_FILE_TEST_IS_SYMLINK));
+	world_clear(&world);
+}
+
 static void test_inspect(void)
 {
 	struct host host, found;
@@ -56,6 +95,15 @@ static void test_inspect(void)
 	json = noun_to_json(&host_noun, &host);
 	g_assert_nonnull(json);
 	noun_clear(&host_noun, &host);
+}
+
+static void test_log_line(void)
+{
+	g_autofree char *plain = log_line_format("3 VMs known");
+	g_autofree char *hostile = log_line_format("says \"a\nb\033[2J\xff\"");
+
+	g_assert_cmpstr(plain, ==, "polder-agent: 3 VMs known");
+	g_assert_cmpstr(hostile, ==, "polder-agent: says \"a b [2J\xef\xbf\xbd\"");
 }
 
 struct seen {
@@ -108,6 +156,7 @@ static void test_record(void)
 	host_inspect(&host, "here");
 	watch = store_watch_new(world.store, "/host/here", NULL, 0, on_event, &seen);
 	record = host_record_new(world.store);
+	host_record_set_intervals(record, 5000, 20);
 	host_record_publish(record, &host);
 	wait_for(&seen.host);
 	g_assert_cmpint(seen.lease, >, 0);
@@ -126,7 +175,9 @@ int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/agent/host/name", test_name);
+	g_test_add_func("/agent/host/keep", test_keep);
 	g_test_add_func("/agent/host/inspect", test_inspect);
+	g_test_add_func("/agent/host/log-line", test_log_line);
 	g_test_add_func("/agent/host/record", test_record);
 	return g_test_run();
 }

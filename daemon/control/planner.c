@@ -2,19 +2,17 @@
 
 #include <string.h>
 
-#include "core/allocation/allocation.h"
+#include "daemon/control/accounts.h"
 #include "daemon/control/reason.h"
 #include "daemon/model/nouns.h"
 
-#define STRATEGY    "first-fit"
-#define ENGINES_MAX 32u
+#define STRATEGY "first-fit"
 
 /* What the accounts know of one VM name. Small: there may be 10,000. */
 struct entry {
 	char *name;
-	guint host;           /* index + 1 of the host charged; 0: none */
-	guint64 memory_bytes; /* charged there */
-	gboolean charged : 1;
+	struct charge charge;
+	gboolean stops : 1;      /* the plan says stopped: its end frees its memory */
 	gboolean queued : 1;     /* in `dirty` */
 	gboolean in_flight : 1;  /* a write was handed out and not yet seen … */
 	gboolean removes_vm : 1; /* … and it deletes /vm/NAME; else it is about /plan/NAME */
@@ -29,14 +27,7 @@ struct planner {
 	GHashTable *entries; /* name → struct entry */
 	GQueue dirty;        /* struct entry to decide upon, oldest first */
 	GHashTable *waiting; /* set of struct entry */
-	gboolean retry;      /* capacity was freed since the waiting were looked at */
-
-	/* Hosts are never forgotten, only marked away: placed VMs refer to them. Parallel arrays. */
-	GArray *hosts;                        /* struct allocation_host */
-	GPtrArray *host_names, *host_engines; /* host_engines: NULL when away */
-	GHashTable *host_index;               /* name → index + 1 */
-	gsize hosts_present;
-	char *engines[ENGINES_MAX]; /* bit number → name */
+	struct accounts accounts;
 };
 
 static void entry_free(gpointer data)
@@ -56,10 +47,7 @@ struct planner *planner_new(planner_lookup_func lookup, gpointer user_data)
 	planner->entries = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, entry_free);
 	planner->waiting = g_hash_table_new(NULL, NULL);
 	g_queue_init(&planner->dirty);
-	planner->hosts = g_array_new(FALSE, TRUE, sizeof(struct allocation_host));
-	planner->host_names = g_ptr_array_new_with_free_func(g_free);
-	planner->host_engines = g_ptr_array_new_with_free_func(g_free);
-	planner->host_index = g_hash_table_new(g_str_hash, g_str_equal);
+	accounts_init(&planner->accounts);
 	return planner;
 }
 
@@ -70,12 +58,7 @@ void planner_free(struct planner *planner)
 	g_queue_clear(&planner->dirty);
 	g_hash_table_unref(planner->waiting);
 	g_hash_table_unref(planner->entries);
-	g_hash_table_unref(planner->host_index);
-	g_ptr_array_unref(planner->host_names);
-	g_ptr_array_unref(planner->host_engines);
-	g_array_unref(planner->hosts);
-	for (guint i = 0; i < ENGINES_MAX; i++)
-		g_free(planner->engines[i]);
+	accounts_clear(&planner->accounts);
 	g_free(planner);
 }
 
@@ -110,110 +93,38 @@ static gboolean parse(const struct noun *noun, const struct store_kv *kv, gpoint
 	return FALSE;
 }
 
-/* ---- Hosts ---- */
-
-/* The engine's bit; 0 when there are too many engines to number. */
-static guint32 engine_bit(struct planner *planner, const char *name)
-{
-	for (guint i = 0; i < ENGINES_MAX; i++) {
-		if (!planner->engines[i])
-			planner->engines[i] = g_strdup(name);
-		if (strcmp(planner->engines[i], name) == 0)
-			return 1u << i;
-	}
-	return 0;
-}
-
-/* Index of the host called `name`, made when it is new (a plan may name one that is away). */
-static guint host_find(struct planner *planner, const char *name)
-{
-	guint found = GPOINTER_TO_UINT(g_hash_table_lookup(planner->host_index, name));
-	struct allocation_host none = { 0 };
-	char *copy;
-
-	if (found)
-		return found - 1;
-	copy = g_strdup(name);
-	g_array_append_val(planner->hosts, none);
-	g_ptr_array_add(planner->host_names, copy);
-	g_ptr_array_add(planner->host_engines, NULL);
-	g_hash_table_insert(planner->host_index, copy, GUINT_TO_POINTER(planner->hosts->len));
-	return planner->hosts->len - 1;
-}
-
-static struct allocation_host *host_at(struct planner *planner, guint index)
-{
-	return &g_array_index(planner->hosts, struct allocation_host, index);
-}
-
 static void host_changed(struct planner *planner, const char *name, const struct store_kv *now)
 {
-	guint index = host_find(planner, name);
-	struct allocation_host *account = host_at(planner, index);
-	char **engines = (char **)&g_ptr_array_index(planner->host_engines, index);
-	gboolean was_present = *engines != NULL;
 	struct host host;
 
-	g_clear_pointer(engines, g_free);
-	account->engines = 0;
 	if (parse(&host_noun, now, &host)) {
-		account->cpus = host.cpus;
-		account->memory_bytes = host.memory_bytes;
-		account->memory_reserved_bytes = host.memory_reserved_bytes;
-		for (char **engine = host.engines; engine && *engine; engine++)
-			account->engines |= engine_bit(planner, *engine);
-		*engines = host.engines ? g_strjoinv(", ", host.engines) : g_strdup("");
+		accounts_host(&planner->accounts, name, &host);
 		noun_clear(&host_noun, &host);
-		planner->retry = TRUE;
+	} else {
+		accounts_host(&planner->accounts, name, NULL);
 	}
-	planner->hosts_present += (*engines != NULL) - was_present;
 }
 
-/* ---- Accounts ---- */
-
-static struct allocation_request request_of(struct planner *planner, const char *engine, guint64 cpus, guint64 memory)
+/* Make the entry's account say what the snapshot's plan and status say. */
+static void account(struct planner *planner, struct entry *entry)
 {
-	return (struct allocation_request) { .cpus = cpus,
-					     .memory_bytes = memory,
-					     .engine = engine_bit(planner, engine ? engine : ""),
-					     .charged = g_strcmp0(engine, "sim") != 0 };
-}
-
-static void discharge(struct planner *planner, struct entry *entry)
-{
-	struct allocation_request request = { .memory_bytes = entry->memory_bytes, .charged = entry->charged };
-
-	if (!entry->host)
-		return;
-	allocation_release(host_at(planner, entry->host - 1), &request);
-	if (entry->charged)
-		planner->retry = TRUE;
-	entry->host = 0;
-}
-
-static void charge(struct planner *planner, struct entry *entry, const struct plan *plan)
-{
-	struct allocation_request request = request_of(planner, plan->engine, plan->cpus, plan->memory_bytes);
-
-	discharge(planner, entry);
-	if (plan->refused || !plan->host || !*plan->host)
-		return;
-	entry->host = host_find(planner, plan->host) + 1;
-	entry->memory_bytes = request.memory_bytes;
-	entry->charged = request.charged;
-	allocation_charge(host_at(planner, entry->host - 1), &request);
-}
-
-/* Make the entry's account say what the snapshot's plan says. */
-static void account(struct planner *planner, struct entry *entry, const struct store_kv *plan_kv)
-{
+	struct status status;
 	struct plan plan;
+	gboolean has_status;
 
-	if (!parse(&plan_noun, plan_kv, &plan)) {
-		discharge(planner, entry);
+	entry->stops = FALSE;
+	if (!parse(&plan_noun, lookup(planner, "plan", entry->name), &plan)) {
+		accounts_discharge(&planner->accounts, &entry->charge);
 		return;
 	}
-	charge(planner, entry, &plan);
+	entry->stops = plan.desired == VM_DESIRED_STOPPED;
+	has_status = entry->stops && parse(&status_noun, lookup(planner, "status", entry->name), &status);
+	if (accounts_takes_memory(&plan, has_status ? &status : NULL))
+		accounts_charge(&planner->accounts, &entry->charge, &plan);
+	else
+		accounts_discharge(&planner->accounts, &entry->charge);
+	if (has_status)
+		noun_clear(&status_noun, &status);
 	noun_clear(&plan_noun, &plan);
 }
 
@@ -277,12 +188,14 @@ void planner_changed(struct planner *planner, const struct store_kv *before, con
 			entry_landed(planner, entry);
 	} else if (g_str_has_prefix(key, "/plan/")) {
 		entry = entry_find(planner, key + strlen("/plan/"));
-		account(planner, entry, now);
+		account(planner, entry);
 		entry_queue(planner, entry);
 		if (!entry->removes_vm)
 			entry_landed(planner, entry);
 	} else if (g_str_has_prefix(key, "/status/")) {
 		entry = entry_find(planner, key + strlen("/status/"));
+		if (entry->stops && !entry->in_flight)
+			account(planner, entry);
 		if (!now || !entry->settled)
 			entry_queue(planner, entry);
 	}
@@ -390,18 +303,15 @@ static gboolean ended(const struct records *records)
 static gboolean decide_placement(struct planner *planner, struct entry *entry, struct records *records,
 				 struct planner_write *write)
 {
-	struct reason_hosts hosts = { .hosts = (const struct allocation_host *)planner->hosts->data,
-				      .names = (const char *const *)planner->host_names->pdata,
-				      .engines = (const char *const *)planner->host_engines->pdata,
-				      .n_hosts = planner->hosts->len,
-				      .n_present = planner->hosts_present };
+	struct accounts *accounts = &planner->accounts;
 	struct allocation_request request =
-		request_of(planner, records->vm.engine, records->vm.cpus, records->vm.memory_bytes);
+		accounts_request(accounts, records->vm.engine, records->vm.cpus, records->vm.memory_bytes);
+	struct reason_hosts hosts = accounts_hosts(accounts);
 	struct allocation_decision decision;
 	struct plan plan;
 
 	entry_waits(planner, entry, TRUE);
-	if (planner->hosts_present == 0)
+	if (accounts->hosts_present == 0)
 		return FALSE;
 	allocation_first_fit(hosts.hosts, hosts.n_hosts, &request, &decision);
 	if (decision.winner == ALLOCATION_NO_HOST && records->has_plan && records->plan.refused &&
@@ -409,7 +319,7 @@ static gboolean decide_placement(struct planner *planner, struct entry *entry, s
 		return FALSE; /* still refused, and it says so */
 	/* Hosts that are away offer no engine; they are not the ones that lacked it. */
 	decision.ruled_out[ALLOCATION_ENGINE] -=
-		MIN(decision.ruled_out[ALLOCATION_ENGINE], planner->hosts->len - planner->hosts_present);
+		MIN(decision.ruled_out[ALLOCATION_ENGINE], hosts.n_hosts - hosts.n_present);
 
 	noun_init(&plan_noun, &plan);
 	plan_fill(&plan, records);
@@ -421,11 +331,77 @@ static gboolean decide_placement(struct planner *planner, struct entry *entry, s
 	} else {
 		set_string(&plan.host, hosts.names[decision.winner]);
 		plan.reason = reason_placed(&hosts, &records->vm, &decision);
-		charge(planner, entry, &plan);
+		accounts_charge(accounts, &entry->charge, &plan);
 		entry_waits(planner, entry, FALSE);
 	}
 	write_plan(write, records, &plan);
 	noun_clear(&plan_noun, &plan);
+	return TRUE;
+}
+
+/* Wanted to start, and its plan, which answers the VM as it is now, did not let it. */
+static gboolean held(const struct records *records)
+{
+	return records->plan.desired == VM_DESIRED_STOPPED && records->vm.desired != VM_DESIRED_STOPPED;
+}
+
+/* A VM without memory on its host is to start: whether it fits there again. */
+static gboolean decide_start(struct planner *planner, struct entry *entry, struct records *records,
+			     struct planner_write *write)
+{
+	struct accounts *accounts = &planner->accounts;
+	struct allocation_request request =
+		accounts_request(accounts, records->vm.engine, records->vm.cpus, records->vm.memory_bytes);
+	guint host = accounts_find(accounts, records->plan.host);
+	struct reason_hosts hosts = accounts_hosts(accounts);
+	struct plan *plan = &records->plan;
+	gboolean answered = plan->vm_revision == (guint64)records->vm_kv->mod_revision;
+
+	entry_waits(planner, entry, TRUE);
+	if (!accounts_present(accounts, host))
+		return FALSE;
+	if (accounts_violates(accounts, host, &request) == ALLOCATION_CONSTRAINTS) {
+		plan_fill(plan, records);
+		g_free(plan->reason);
+		plan->reason = reason_start(&hosts, host, &records->vm);
+		accounts_charge(accounts, &entry->charge, plan);
+		entry_waits(planner, entry, FALSE);
+	} else if (answered) {
+		return FALSE; /* still held, and it says so */
+	} else {
+		plan->vm_revision = (guint64)records->vm_kv->mod_revision;
+		g_free(plan->reason);
+		plan->reason = reason_held(&hosts, host, &records->vm, &request);
+	}
+	write_plan(write, records, plan);
+	return TRUE;
+}
+
+static gboolean decide_update(struct planner *planner, struct entry *entry, struct records *records,
+			      struct planner_write *write)
+{
+	struct plan *plan = &records->plan;
+	guint64 run = plan->run;
+
+	if (!entry->charge.host && records->vm.desired != VM_DESIRED_STOPPED)
+		return decide_start(planner, entry, records, write);
+	entry_waits(planner, entry, FALSE);
+	if (plan->vm_revision == (guint64)records->vm_kv->mod_revision && !held(records)) {
+		entry->settled = !records->vm.ephemeral;
+		return FALSE;
+	}
+	plan_fill(plan, records);
+	if (!entry->charge.host) {
+		struct reason_hosts hosts;
+		guint host = accounts_find(&planner->accounts, plan->host);
+
+		/* A run that was held never began: the VM has ended, and so it stays. */
+		plan->run = run;
+		hosts = accounts_hosts(&planner->accounts);
+		g_free(plan->reason);
+		plan->reason = reason_stopped(&hosts, host);
+	}
+	write_plan(write, records, plan);
 	return TRUE;
 }
 
@@ -450,16 +426,9 @@ static gboolean decide(struct planner *planner, struct entry *entry, struct reco
 		write->revision = records->vm_kv->mod_revision;
 		return TRUE;
 	}
-	if (!records->has_plan || records->plan.refused)
+	if (!records->has_plan || records->plan.refused || !records->plan.host || !*records->plan.host)
 		return decide_placement(planner, entry, records, write);
-	entry_waits(planner, entry, FALSE);
-	if (records->plan.vm_revision == (guint64)records->vm_kv->mod_revision) {
-		entry->settled = !records->vm.ephemeral;
-		return FALSE;
-	}
-	plan_fill(&records->plan, records);
-	write_plan(write, records, &records->plan);
-	return TRUE;
+	return decide_update(planner, entry, records, write);
 }
 
 /* Look again at those that wait, once per freed capacity and not once per freed VM. */
@@ -468,7 +437,7 @@ static void requeue_waiting(struct planner *planner)
 	GHashTableIter iter;
 	gpointer entry;
 
-	planner->retry = FALSE;
+	planner->accounts.freed = FALSE;
 	g_hash_table_iter_init(&iter, planner->waiting);
 	while (g_hash_table_iter_next(&iter, &entry, NULL))
 		entry_queue(planner, entry);
@@ -482,7 +451,7 @@ gboolean planner_next(struct planner *planner, struct planner_write *write)
 		struct records records = { 0 };
 		gboolean wrote;
 
-		if (g_queue_is_empty(&planner->dirty) && planner->retry)
+		if (g_queue_is_empty(&planner->dirty) && planner->accounts.freed)
 			requeue_waiting(planner);
 		entry = g_queue_pop_head(&planner->dirty);
 		if (!entry)
@@ -495,7 +464,7 @@ gboolean planner_next(struct planner *planner, struct planner_write *write)
 			entry->removes_vm = write->action == PLANNER_DELETE_VM;
 			write->name = g_strdup(entry->name);
 		} else if (!records.vm_kv && !records.plan_kv && !records.status_kv) {
-			discharge(planner, entry);
+			accounts_discharge(&planner->accounts, &entry->charge);
 			g_hash_table_remove(planner->entries, entry->name);
 		}
 		records_clear(&records);
@@ -510,7 +479,7 @@ void planner_failed(struct planner *planner, const char *name)
 
 	if (!entry || !entry->in_flight)
 		return;
-	account(planner, entry, lookup(planner, "plan", name));
+	account(planner, entry);
 	entry->redo = TRUE;
 	entry_landed(planner, entry);
 }
@@ -522,7 +491,5 @@ guint planner_waiting(const struct planner *planner)
 
 guint64 planner_memory_placed(const struct planner *planner, const char *host)
 {
-	guint found = GPOINTER_TO_UINT(g_hash_table_lookup(planner->host_index, host));
-
-	return found ? g_array_index(planner->hosts, struct allocation_host, found - 1).memory_placed_bytes : 0;
+	return accounts_placed_bytes(&planner->accounts, host);
 }

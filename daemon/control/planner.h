@@ -10,6 +10,8 @@
  *   yes     none              none       a plan: the host that allocation chose, or refused with the reason
  *   yes     refused           none       a placement, once capacity is free; nothing before
  *   yes     older than wanted any        the plan brought up to date; the host stays
+ *   yes     wanted to start   ended      the same if it fits on its host again; else the plan stays stopped, in its old
+ *                                        run and with the reason: held, and tried again when memory is freed
  *   yes     of another life   any        as if not wanted: the old life goes first
  *   yes     any               ended      an ephemeral VM: delete /vm/NAME
  *   no      placed            any        the plan with `remove`
@@ -17,8 +19,8 @@
  *   no      refused           none       delete /plan/NAME: no agent ever saw it
  *   no      none              yes        a plan with `remove`: an agent still has what nobody wants
  *
- * A placed VM keeps its memory on the host until its plan is gone, also while it is stopped: a start never fails for
- * want of memory. Simulated VMs (engine sim) are not charged. While no host is known nothing is refused: VMs wait. */
+ * A VM that is wanted stopped and has ended takes no memory (accounts.h). While no host is known nothing is refused: VMs
+ * wait. */
 #pragma once
 
 #include "daemon/store/store.h"
@@ -52,6 +54,6 @@ void planner_write_clear(struct planner_write *write);
 gboolean planner_next(struct planner *planner, struct planner_write *write);
 void planner_failed(struct planner *planner, const char *name);
 
-/* planner_waiting(planner): VMs that have no host yet. planner_memory_placed: charged on `host`; 0 when unknown. */
+/* planner_waiting(planner): VMs that have no host yet, or no memory on theirs. planner_memory_placed: charged on `host`; 0 when unknown. */
 guint planner_waiting(const struct planner *planner);
 guint64 planner_memory_placed(const struct planner *planner, const char *host);

@@ -138,3 +138,39 @@ char *reason_refused(const struct reason_hosts *hosts, const struct vm *vm, cons
 		g_string_append_printf(text, "; %zu other%s ruled out for CPUs or engine", others, plural(others));
 	return g_string_free(g_steal_pointer(&text), FALSE);
 }
+
+char *reason_start(const struct reason_hosts *hosts, gsize host, const struct vm *vm)
+{
+	g_autofree char *memory = reason_size(vm->memory_bytes);
+	g_autofree char *left = reason_size(allocation_free_bytes(&hosts->hosts[host]));
+	g_autofree char *total = reason_size(hosts->hosts[host].memory_bytes);
+
+	return g_strdup_printf("host %s: it stays there; %" G_GUINT64_FORMAT " vCPU%s and %s fit (%s free of %s)",
+			       hosts->names[host], vm->cpus, plural(vm->cpus), memory, left, total);
+}
+
+char *reason_held(const struct reason_hosts *hosts, gsize host, const struct vm *vm,
+		  const struct allocation_request *request)
+{
+	const struct allocation_host *account = &hosts->hosts[host];
+	g_autofree char *wanted = reason_size(vm->memory_bytes);
+	g_autofree char *has = NULL;
+
+	switch (allocation_violates(account, request)) {
+	case ALLOCATION_ENGINE:
+		return g_strdup_printf("host %s, on which the VM is, offers no engine %s any more", hosts->names[host],
+				       vm->engine);
+	case ALLOCATION_CPUS:
+		return g_strdup_printf("host %s has %" G_GUINT64_FORMAT " CPUs and the VM takes %" G_GUINT64_FORMAT,
+				       hosts->names[host], account->cpus, vm->cpus);
+	default:
+		has = reason_size(request->charged ? allocation_free_bytes(account) : account->memory_bytes);
+		return g_strdup_printf("host %s has %s of memory%s and the VM takes %s", hosts->names[host], has,
+				       request->charged ? " free" : "", wanted);
+	}
+}
+
+char *reason_stopped(const struct reason_hosts *hosts, gsize host)
+{
+	return g_strdup_printf("host %s: it stays there, and takes no memory while it is stopped", hosts->names[host]);
+}

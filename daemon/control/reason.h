@@ -25,3 +25,10 @@ char *reason_placed(const struct reason_hosts *hosts, const struct vm *vm, const
 /* reason_refused: "no host has 9999T of memory free: h1 has 22.3G". Caller frees. */
 char *reason_refused(const struct reason_hosts *hosts, const struct vm *vm, const struct allocation_request *request,
 		     const struct allocation_decision *decision);
+
+/* reason_start: why a VM that was stopped may start on `host` (an index of `hosts`), on which it stays; reason_held: why it
+ * may not: "host h1 has 1G of memory free and the VM takes 3G". reason_stopped: why nothing is asked of the host. */
+char *reason_start(const struct reason_hosts *hosts, gsize host, const struct vm *vm);
+char *reason_held(const struct reason_hosts *hosts, gsize host, const struct vm *vm,
+		  const struct allocation_request *request);
+char *reason_stopped(const struct reason_hosts *hosts, gsize host);

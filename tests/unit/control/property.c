@@ -1,0 +1,161 @@
+/* Goal: whatever users and agents do, the planner never overcommits memory, its accounts are right, and it comes to rest. */
+#include <string.h>
+
+#include "tests/unit/control/world.h"
+
+#define HOST_GIB_MAX 15 /* of random hosts */
+
+/* A user starts or stops a VM, as the API would. */
+static void random_wish(struct world *world, const char *name, const char *vm)
+{
+	const struct store_kv *kv = world_lookup(vm, world);
+	gsize bytes;
+	const char *text = kv ? g_bytes_get_data(kv->value, &bytes) : NULL;
+	struct vm wanted;
+
+	if (!kv)
+		return;
+	g_assert_true(noun_from_json(&vm_noun, &wanted, text, bytes, NOUN_FROM_STORE, NULL));
+	if (wanted.desired == VM_DESIRED_STOPPED)
+		wanted.run++;
+	wanted.desired = wanted.desired == VM_DESIRED_STOPPED ? VM_DESIRED_RUNNING : VM_DESIRED_STOPPED;
+	world_put_text(world, vm, noun_to_json(&vm_noun, &wanted));
+	noun_clear(&vm_noun, &wanted);
+}
+
+/* One random step of users and agents. */
+static void random_step(struct world *world)
+{
+	g_autofree char *name = g_strdup_printf("v%d", g_test_rand_int_range(0, 12));
+	g_autofree char *vm = g_strconcat("/vm/", name, NULL), *status = g_strconcat("/status/", name, NULL);
+	g_autofree char *plan = g_strconcat("/plan/", name, NULL), *uuid = NULL;
+	g_autofree char *host = g_strdup_printf("h%d", g_test_rand_int_range(1, 4));
+	struct plan parsed;
+
+	switch (g_test_rand_int_range(0, 8)) {
+	case 0:
+		if (!world_lookup(vm, world) && !world_lookup(plan, world) && !world_lookup(status, world)) {
+			uuid = g_strdup_printf("%s-%d", name, g_test_rand_int());
+			world_put_vm(world, (struct wish) { .name = name,
+							    .uuid = uuid,
+							    .engine = g_test_rand_int_range(0, 4) ? "qemu" : "sim",
+							    .cpus = (guint64)g_test_rand_int_range(1, 5),
+							    .memory = (guint64)g_test_rand_int_range(1, 5) * GIB,
+							    .ephemeral = g_test_rand_bit() });
+		}
+		break;
+	case 1:
+		if (world_lookup(vm, world))
+			world_delete(world, vm);
+		break;
+	case 2:
+	case 3: /* the agent does what the plan says */
+		if (!world_plan(world, name, &parsed))
+			break;
+		if (parsed.remove && world_lookup(status, world))
+			world_delete(world, status);
+		else if (!parsed.remove && !parsed.refused)
+			world_put_status(world, name, parsed.uuid,
+					 parsed.desired != VM_DESIRED_STOPPED && g_test_rand_bit() ? VM_STATE_RUNNING
+												   : VM_STATE_STOPPED,
+					 parsed.run);
+		noun_clear(&plan_noun, &parsed);
+		break;
+	case 4:
+		world_put_host(world, host, 4, (guint64)g_test_rand_int_range(4, HOST_GIB_MAX + 1) * GIB);
+		break;
+	case 5:
+	case 6:
+		random_wish(world, name, vm);
+		break;
+	default:
+		break;
+	}
+}
+
+/* The status says that the plan's run has ended. */
+static gboolean at_rest(struct world *world, const char *name, const struct plan *plan)
+{
+	g_autofree char *key = g_strconcat("/status/", name, NULL);
+	const struct store_kv *kv = world_lookup(key, world);
+	gsize bytes;
+	const char *text = kv ? g_bytes_get_data(kv->value, &bytes) : NULL;
+	struct status status;
+	gboolean rests;
+
+	if (!kv)
+		return FALSE;
+	g_assert_true(noun_from_json(&status_noun, &status, text, bytes, NOUN_FROM_STORE, NULL));
+	rests = strcmp(status.uuid, plan->uuid) == 0 && status.state == VM_STATE_STOPPED &&
+		(status.run >= plan->run || status.run == 0);
+	noun_clear(&status_noun, &status);
+	return rests;
+}
+
+/* What the plans in the snapshot charge on a host. */
+static guint64 charged(struct world *world, const char *host)
+{
+	GHashTableIter iter;
+	gpointer key;
+	guint64 sum = 0;
+
+	g_hash_table_iter_init(&iter, world->records);
+	while (g_hash_table_iter_next(&iter, &key, NULL)) {
+		struct plan plan;
+
+		if (!g_str_has_prefix(key, "/plan/") || !world_plan(world, (char *)key + strlen("/plan/"), &plan))
+			continue;
+		if (!plan.refused && strcmp(plan.host, host) == 0 &&
+		    strcmp(plan.engine ? plan.engine : "qemu", "sim") != 0 &&
+		    !(plan.desired == VM_DESIRED_STOPPED && at_rest(world, (char *)key + strlen("/plan/"), &plan)))
+			sum += plan.memory_bytes;
+		noun_clear(&plan_noun, &plan);
+	}
+	return sum;
+}
+
+static void test_property(void)
+{
+	for (guint round = 0; round < 40; round++) {
+		struct world world, again;
+		GHashTableIter iter;
+		gpointer kv;
+
+		world_init(&world);
+		for (guint step = 0; step < 150; step++) {
+			random_step(&world);
+			if (g_test_rand_bit())
+				world_settle(&world);
+			for (guint h = 1; h < 4; h++) {
+				g_autofree char *host = g_strdup_printf("h%u", h);
+
+				/* Hosts shrink here, VMs stay; but nothing is ever put above what there once was. */
+				g_assert_cmpuint(planner_memory_placed(world.planner, host), <=, HOST_GIB_MAX * GIB);
+			}
+		}
+		world_settle(&world);
+		g_assert_cmpuint(world_settle(&world), ==, 0);
+		/* The accounts equal the snapshot, and so do accounts made anew from it, which also find nothing to do. */
+		again = (struct world) { .records = g_hash_table_ref(world.records), .revision = world.revision };
+		again.planner = planner_new(world_lookup, &again);
+		g_hash_table_iter_init(&iter, again.records);
+		while (g_hash_table_iter_next(&iter, NULL, &kv))
+			planner_changed(again.planner, NULL, kv);
+		for (guint h = 1; h < 4; h++) {
+			g_autofree char *host = g_strdup_printf("h%u", h);
+
+			g_assert_cmpuint(planner_memory_placed(world.planner, host), ==, charged(&world, host));
+			g_assert_cmpuint(planner_memory_placed(again.planner, host), ==, charged(&world, host));
+		}
+		g_assert_cmpuint(world_settle(&again), ==, 0);
+		world_clear(&again);
+		world_clear(&world);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	g_test_init(&argc, &argv, NULL);
+	g_test_add_func("/planner/property", test_property);
+	return g_test_run();
+}

@@ -45,10 +45,16 @@ void image_cache_clear(struct image_cache *cache)
 
 gboolean image_cache_prepare(const struct image_cache *cache, GError **error)
 {
-	const char *const paths[] = { cache->images, cache->builds, cache->packages };
+	g_autofree char *root = g_path_get_dirname(cache->images);
+	gboolean had_root = g_file_test(root, G_FILE_TEST_EXISTS);
+	const char *const paths[] = { cache->images, cache->builds, cache->packages, root };
 
+	/* QEMUs and builders, which have uids of their own, must pass, whatever our umask is. A root that others made is
+	 * theirs to open. */
 	for (guint i = 0; i < G_N_ELEMENTS(paths); i++) {
-		if (g_mkdir_with_parents(paths[i], 0755) < 0) {
+		gboolean ours = paths[i] != root || !had_root;
+
+		if (g_mkdir_with_parents(paths[i], 0755) < 0 || (ours && chmod(paths[i], 0755) < 0)) {
 			image_error(error, paths[i], "make directory");
 			return FALSE;
 		}

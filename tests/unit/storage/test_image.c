@@ -187,6 +187,29 @@ static void test_files(struct fixture *fixture, gconstpointer data)
 	noun_clear(&image_noun, &image);
 }
 
+/* Other users pass, whatever our umask is. */
+static void test_umask(struct fixture *fixture, gconstpointer data)
+{
+	static const char *const names[] = { "", "image", "build", "packages", "image/rom" };
+	struct image image;
+	mode_t before = umask(077);
+
+	image_init(&image, "rom", IMAGE_SOURCE_FILES);
+	image.firmware = make_file(fixture, "rom", "x", 65536);
+	g_assert_cmpint(g_chmod(image.firmware, 0644), ==, 0);
+	build(fixture, &image);
+	umask(before);
+	g_assert_cmpint(fixture->last.state, ==, IMAGE_STATE_READY);
+	for (guint i = 0; i < G_N_ELEMENTS(names); i++) {
+		g_autofree char *path = g_build_filename(fixture->cache, names[i], NULL);
+		struct stat info;
+
+		g_assert_cmpint(stat(path, &info), ==, 0);
+		g_assert_cmphex(info.st_mode & 07777, ==, 0755);
+	}
+	noun_clear(&image_noun, &image);
+}
+
 static void test_firmware(struct fixture *fixture, gconstpointer data)
 {
 	struct image image;
@@ -439,6 +462,7 @@ int main(int argc, char **argv)
 		{ "/storage/image/tiny", test_tiny },       { "/storage/image/tiny-fails", test_tiny_fails },
 		{ "/storage/image/running", test_running }, { "/storage/image/freed", test_freed },
 		{ "/storage/image/sweep", test_sweep },     { "/storage/image/full", test_full },
+		{ "/storage/image/umask", test_umask },
 	};
 
 	g_test_init(&argc, &argv, NULL);

@@ -23,6 +23,7 @@ struct images {
 	struct store_cache *wanted, *earlier;
 	gboolean wanted_ready, earlier_ready;
 	GHashTable *entries; /* name (owned by the entry) → struct entry */
+	GHashTable *orphans; /* set of names removed while they were built: what the build makes is to go */
 	GHashTable *news;    /* set of names to report as changed */
 	GSource *telling;
 	struct writer_source source;
@@ -89,11 +90,32 @@ static void begin_build(struct images *images, struct entry *entry)
 	if (entry->building)
 		return;
 	entry->building = entry->image.build + 1;
+	/* A build of a removed image of the same name goes first: on_progress() then comes here again. */
 	entry->status.state = IMAGE_STATE_BUILDING;
 	entry->status.progress_percent = 0;
 	g_clear_pointer(&entry->status.reason, g_free);
 	touch(images, entry->name);
-	image_builder_build(images->builder, &entry->image);
+	if (!g_hash_table_contains(images->orphans, entry->name))
+		image_builder_build(images->builder, &entry->image);
+}
+
+static void remove_files(struct images *images, const char *name)
+{
+	g_autoptr(GError) error = NULL;
+
+	if (!image_builder_remove(images->builder, name, &error))
+		g_warning("remove image %s: %s", name, error->message);
+}
+
+/* The build of an image that was removed meanwhile is over. */
+static void orphan_ended(struct images *images, const char *name)
+{
+	struct entry *entry = g_hash_table_lookup(images->entries, name);
+
+	g_hash_table_remove(images->orphans, name);
+	remove_files(images, name);
+	if (entry && entry->building)
+		image_builder_build(images->builder, &entry->image);
 }
 
 static void on_progress(const char *name, const struct image_status *status, gpointer user_data)
@@ -103,7 +125,12 @@ static void on_progress(const char *name, const struct image_status *status, gpo
 	gboolean over = status->state == IMAGE_STATE_READY || status->state == IMAGE_STATE_FAILED;
 	guint64 build;
 
-	if (!entry) /* removed meanwhile */
+	if (g_hash_table_contains(images->orphans, name)) {
+		if (over)
+			orphan_ended(images, name);
+		return;
+	}
+	if (!entry)
 		return;
 	build = over && entry->building ? entry->building - 1 : entry->status.build;
 	noun_clear(&image_status_noun, &entry->status);
@@ -139,6 +166,11 @@ static void look_anew(struct images *images, struct entry *entry)
 	struct image_status earlier;
 
 	noun_clear(&image_status_noun, &entry->status);
+	if (g_hash_table_contains(images->orphans, entry->name)) { /* what is being built is another's */
+		noun_init(&image_status_noun, &entry->status);
+		entry->status.state = IMAGE_STATE_ABSENT;
+		return;
+	}
 	image_builder_find(images->builder, &entry->image, &entry->status);
 	if (!read_earlier(images, entry->name, &earlier))
 		return;
@@ -184,11 +216,13 @@ static void image_wanted(struct images *images, const char *name, const struct s
 
 static void image_gone(struct images *images, const char *name)
 {
-	g_autoptr(GError) error = NULL;
+	struct entry *entry = g_hash_table_lookup(images->entries, name);
 
+	if (entry && entry->building)
+		g_hash_table_add(images->orphans, g_strdup(name));
 	g_hash_table_remove(images->entries, name);
-	if (!image_builder_remove(images->builder, name, &error))
-		g_warning("remove image %s: %s", name, error->message);
+	if (!g_hash_table_contains(images->orphans, name))
+		remove_files(images, name);
 	touch(images, name);
 }
 
@@ -309,6 +343,7 @@ struct images *images_new(struct store *store, struct writer *writer, const stru
 	images->changed = changed;
 	images->user_data = user_data;
 	images->source = (struct writer_source) { .value = status_value, .user_data = images };
+	images->orphans = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 	images->entries = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, entry_free);
 	noun_init(&image_status_noun, &images->unknown);
 	images->unknown.state = IMAGE_STATE_FAILED;
@@ -333,6 +368,7 @@ void images_free(struct images *images)
 	g_clear_pointer(&images->news, g_hash_table_unref);
 	image_builder_free(images->builder);
 	g_hash_table_unref(images->entries);
+	g_hash_table_unref(images->orphans);
 	noun_clear(&image_status_noun, &images->unknown);
 	store_unref(images->store);
 	g_free(images);

@@ -424,6 +424,24 @@ static void range_done(GObject *object, GAsyncResult *result, gpointer user_data
 	answer->done = TRUE;
 }
 
+char *world_get(struct world *world, const char *key)
+{
+	struct answer answer = { .world = world };
+	char *value = NULL;
+
+	store_range_async(world->store, key, NULL, 0, 1, NULL, range_done, &answer);
+	WAIT_UNTIL(answer.done);
+	if (answer.range->kvs->len == 1) {
+		struct store_kv *kv = answer.range->kvs->pdata[0];
+		gsize bytes;
+		const char *data = g_bytes_get_data(kv->value, &bytes);
+
+		value = g_strndup(data, bytes);
+	}
+	store_range_free(answer.range);
+	return value;
+}
+
 gboolean world_status(struct world *world, const char *name, struct status *status)
 {
 	struct answer answer = { .world = world };

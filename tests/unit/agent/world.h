@@ -53,6 +53,7 @@ void world_plan_text(struct world *world, const char *name, const char *json);
 /* The status in the store, into uninitialized memory; FALSE: none. */
 gboolean world_status(struct world *world, const char *name, struct status *status);
 void world_put(struct world *world, const char *key, const char *value);
+char *world_get(struct world *world, const char *key); /* NULL: nothing there; caller frees */
 
 struct machine *world_machine(struct world *world, const char *name); /* NULL: never seen */
 /* One pending event of the machine is told. FALSE: there was none. */

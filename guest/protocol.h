@@ -13,28 +13,29 @@
 
 #include <stdint.h>
 
-#define STREAM_PORT_NAME "org.polder.stream.0"
+#define STREAM_PORT_NAME       "org.polder.stream.0"
 #define STREAM_AGENT_PORT_NAME "org.qemu.guest_agent.0"
-#define STREAM_WINDOW (256u * 1024u)
-#define STREAM_PAYLOAD_MAX 16384u /* bytes after the header (or the kind byte); a longer frame is a protocol error */
+#define STREAM_WINDOW          (256u * 1024u)
+#define STREAM_PAYLOAD_MAX     16384u /* bytes after the header (or the kind byte); a longer frame is a protocol error */
 
 enum stream_kind {
-	STREAM_HELLO = 1,  /* guest ⇄ agent, session 0. Agent: 8-byte nonce. Guest: the same nonce + u32 version (1), after
+	STREAM_HELLO =
+		1,   /* guest ⇄ agent, session 0. Agent: 8-byte nonce. Guest: the same nonce + u32 version (1), after
 	                    * ending every session it had. Sent by the agent when it connects; bytes before the answer are
 	                    * old and dropped. */
-	STREAM_OPEN,       /* → guest. JSON: {"argv":[…],"env":["K=V"…],"cwd":"/","tty":bool,"rows":n,"cols":n} */
-	STREAM_OPENED,     /* ← guest. u32 pid in the guest */
-	STREAM_REFUSED,    /* ← UTF-8 reason; ends the session ("exec nosuch: not found") */
-	STREAM_STDIN,      /* → data */
-	STREAM_STDIN_EOF,  /* → no more */
-	STREAM_STDOUT,     /* ← data */
-	STREAM_STDERR,     /* ← data */
-	STREAM_CREDIT,     /* ⇄ u32 bytes consumed */
-	STREAM_RESIZE,     /* → u16 rows, u16 cols */
-	STREAM_SIGNAL,     /* → u32 signal number for the foreground process group */
-	STREAM_EXIT,       /* ← u32 status: 0–255, or 128+signal; all output was sent before; ends the session */
-	STREAM_CLOSE,      /* → the client is gone: SIGHUP then SIGKILL to what is left; ends the session */
-	STREAM_STATUS,     /* agent → cli only: UTF-8 line for people ("waiting for the guest agent") */
+	STREAM_OPEN, /* → guest. JSON: {"argv":[…],"env":["K=V"…],"cwd":"/","tty":bool,"rows":n,"cols":n} */
+	STREAM_OPENED,    /* ← guest. u32 pid in the guest */
+	STREAM_REFUSED,   /* ← UTF-8 reason; ends the session ("exec nosuch: not found") */
+	STREAM_STDIN,     /* → data */
+	STREAM_STDIN_EOF, /* → no more */
+	STREAM_STDOUT,    /* ← data */
+	STREAM_STDERR,    /* ← data */
+	STREAM_CREDIT,    /* ⇄ u32 bytes consumed */
+	STREAM_RESIZE,    /* → u16 rows, u16 cols */
+	STREAM_SIGNAL,    /* → u32 signal number for the foreground process group */
+	STREAM_EXIT,      /* ← u32 status: 0–255, or 128+signal; all output was sent before; ends the session */
+	STREAM_CLOSE,     /* → the client is gone: SIGHUP then SIGKILL to what is left; ends the session */
+	STREAM_STATUS,    /* agent → cli only: UTF-8 line for people ("waiting for the guest agent") */
 };
 
 /* On the virtio-serial port, little endian, packed. */

@@ -15,8 +15,8 @@ struct agent_link;
 
 struct agent_stream_request {
 	const char *vm;
-	const char *stream;   /* "exec", "console" or "log" */
-	const char *request;  /* exec: JSON object text; else NULL */
+	const char *stream;  /* "exec", "console" or "log" */
+	const char *request; /* exec: JSON object text; else NULL */
 	gboolean follow;
 	guint64 tail_bytes;
 };
@@ -29,5 +29,5 @@ void agent_link_free(struct agent_link *link);
 /* agent_link_stream_async(link, request, …): ends within LIMIT_GUEST_TIMEOUT_MS. finish: the stream's fd, owned by the
  * caller, or -1 with error. */
 void agent_link_stream_async(struct agent_link *link, const struct agent_stream_request *request,
-                             GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data);
+			     GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data);
 int agent_link_stream_finish(struct agent_link *link, GAsyncResult *result, GError **error);

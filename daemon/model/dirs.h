@@ -8,10 +8,10 @@
  *                       us, refused otherwise), cache $XDG_CACHE_HOME/polder.
  * Under one root (--root DIR, tests): DIR/state, DIR/run, DIR/cache. */
 struct dirs {
-	char *state;    /* the store, console logs: survives reboots */
-	char *run;      /* sockets, locks, run directories: gone after a reboot */
-	char *cache;    /* built images: can be made again */
-	char *socket;   /* the API's unix socket: run/polder.sock unless overridden */
+	char *state;  /* the store, console logs: survives reboots */
+	char *run;    /* sockets, locks, run directories: gone after a reboot */
+	char *cache;  /* built images: can be made again */
+	char *socket; /* the API's unix socket: run/polder.sock unless overridden */
 	gboolean system;
 };
 

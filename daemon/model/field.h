@@ -6,51 +6,51 @@
 #include <json-glib/json-glib.h>
 
 enum field_type {
-	FIELD_STRING,   /* char *            JSON string; NULL when absent */
-	FIELD_BOOL,     /* gboolean          JSON boolean */
-	FIELD_UINT,     /* guint64           JSON integer within [min, max] */
-	FIELD_BYTES,    /* guint64           as FIELD_UINT, a size in bytes; columns print 512M */
-	FIELD_MS,       /* guint64           as FIELD_UINT, a duration in ms; columns print 30s */
-	FIELD_TIME,     /* gint64            µs since the epoch, UTC; JSON string RFC 3339 with µs; absent when 0 */
-	FIELD_ENUM,     /* int               JSON string, one of `names` */
-	FIELD_STRINGS,  /* char ** (strv)    JSON array of strings; NULL when empty; at most `max` of them */
-	FIELD_NUMBER,   /* double            JSON number within [min, max] */
+	FIELD_STRING,  /* char *            JSON string; NULL when absent */
+	FIELD_BOOL,    /* gboolean          JSON boolean */
+	FIELD_UINT,    /* guint64           JSON integer within [min, max] */
+	FIELD_BYTES,   /* guint64           as FIELD_UINT, a size in bytes; columns print 512M */
+	FIELD_MS,      /* guint64           as FIELD_UINT, a duration in ms; columns print 30s */
+	FIELD_TIME,    /* gint64            µs since the epoch, UTC; JSON string RFC 3339 with µs; absent when 0 */
+	FIELD_ENUM,    /* int               JSON string, one of `names` */
+	FIELD_STRINGS, /* char ** (strv)    JSON array of strings; NULL when empty; at most `max` of them */
+	FIELD_NUMBER,  /* double            JSON number within [min, max] */
 };
 
 enum field_flags {
-	FIELD_CREATE = 1 << 0,    /* a client may set it when it creates the object */
-	FIELD_UPDATE = 1 << 1,    /* a client may change it later (PATCH) */
-	FIELD_REQUIRED = 1 << 2,  /* must be present in a create request */
-	FIELD_WIDE = 1 << 3,      /* column shown by --wide only */
+	FIELD_CREATE = 1 << 0,   /* a client may set it when it creates the object */
+	FIELD_UPDATE = 1 << 1,   /* a client may change it later (PATCH) */
+	FIELD_REQUIRED = 1 << 2, /* must be present in a create request */
+	FIELD_WIDE = 1 << 3,     /* column shown by --wide only */
 };
 
 struct field {
-	const char *name;            /* JSON name, snake_case, unit last */
+	const char *name; /* JSON name, snake_case, unit last */
 	enum field_type type;
-	gsize offset;                /* offsetof in the noun's struct */
-	unsigned flags;              /* enum field_flags */
-	guint64 min, max;            /* FIELD_UINT/BYTES/MS/NUMBER: value range; FIELD_STRING: bytes; FIELD_STRINGS: count.
+	gsize offset;     /* offsetof in the noun's struct */
+	unsigned flags;   /* enum field_flags */
+	guint64 min, max; /* FIELD_UINT/BYTES/MS/NUMBER: value range; FIELD_STRING: bytes; FIELD_STRINGS: count.
 	                              * max 0 = no bound */
-	guint64 initial;             /* default of numbers, booleans and enums */
-	const char *initial_string;  /* default of strings, or NULL */
-	const char *const *names;    /* FIELD_ENUM: NULL-terminated, index = value */
+	guint64 initial;  /* default of numbers, booleans and enums */
+	const char *initial_string;                           /* default of strings, or NULL */
+	const char *const *names;                             /* FIELD_ENUM: NULL-terminated, index = value */
 	gboolean (*check)(const char *value, GError **error); /* FIELD_STRING and each FIELD_STRINGS item, or NULL */
-	const char *column;          /* heading in CLI tables, or NULL */
-	const char *doc;             /* one sentence; becomes the schema's description */
+	const char *column;                                   /* heading in CLI tables, or NULL */
+	const char *doc;                                      /* one sentence; becomes the schema's description */
 };
 
 struct noun {
-	const char *name;            /* "vm": singular, as in keys and messages */
-	gsize size;                  /* sizeof its struct */
+	const char *name; /* "vm": singular, as in keys and messages */
+	gsize size;       /* sizeof its struct */
 	const struct field *fields;
 	gsize n_fields;
 	const char *doc;
 };
 
 enum noun_source {
-	NOUN_FROM_CREATE,   /* a client's create request: only FIELD_CREATE fields, all FIELD_REQUIRED ones */
-	NOUN_FROM_UPDATE,   /* a client's PATCH: only FIELD_UPDATE fields; absent ones keep what `object` holds */
-	NOUN_FROM_STORE,    /* our own record: any field; unknown fields are still refused */
+	NOUN_FROM_CREATE, /* a client's create request: only FIELD_CREATE fields, all FIELD_REQUIRED ones */
+	NOUN_FROM_UPDATE, /* a client's PATCH: only FIELD_UPDATE fields; absent ones keep what `object` holds */
+	NOUN_FROM_STORE,  /* our own record: any field; unknown fields are still refused */
 };
 
 /* noun_init(noun, object): fill caller's memory of noun->size bytes with the defaults. */
@@ -71,11 +71,11 @@ gboolean noun_equal(const struct noun *noun, gconstpointer a, gconstpointer b, u
  * LIMIT_API_JSON_DEPTH, NUL bytes and invalid UTF-8: POLDER_ERROR_INVALID naming the field. On error a CREATE/STORE
  * object is cleared. */
 gboolean noun_from_json(const struct noun *noun, gpointer object, const char *json, gsize json_bytes,
-                        enum noun_source source, GError **error);
+			enum noun_source source, GError **error);
 
 /* noun_from_node: the same from a parsed JsonObject (borrowed; nothing of it is kept). */
 gboolean noun_from_node(const struct noun *noun, gpointer object, JsonObject *node, enum noun_source source,
-                        GError **error);
+			GError **error);
 
 /* noun_to_json(noun, object): compact JSON text, defaults and empties left out: what the store holds. Caller frees. */
 char *noun_to_json(const struct noun *noun, gconstpointer object);

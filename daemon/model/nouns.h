@@ -11,19 +11,19 @@ enum vm_network { VM_NETWORK_USER, VM_NETWORK_NONE };
 
 struct vm {
 	char *name;
-	char *uuid;              /* identity: a new VM of the same name has another */
+	char *uuid; /* identity: a new VM of the same name has another */
 	char *image;
-	char *engine;            /* "qemu" (default) or "sim" */
-	char *pool;              /* "default" */
+	char *engine; /* "qemu" (default) or "sim" */
+	char *pool;   /* "default" */
 	guint64 cpus;
 	guint64 memory_bytes;
-	int network;             /* enum vm_network */
-	char **publish;          /* "8080:80": host to guest, user network only */
-	char *cmdline;           /* added to the kernel's command line */
-	int restart;             /* enum vm_restart */
-	gboolean ephemeral;      /* removed when it stops or when its client goes; the key hangs on a lease */
-	int desired;             /* enum vm_desired */
-	guint64 run;             /* counts wanted starts: the agent starts a VM when desired is running and it has not yet
+	int network;        /* enum vm_network */
+	char **publish;     /* "8080:80": host to guest, user network only */
+	char *cmdline;      /* added to the kernel's command line */
+	int restart;        /* enum vm_restart */
+	gboolean ephemeral; /* removed when it stops or when its client goes; the key hangs on a lease */
+	int desired;        /* enum vm_desired */
+	guint64 run;        /* counts wanted starts: the agent starts a VM when desired is running and it has not yet
 	                          * carried out this run. `polder start` adds one. */
 	guint64 stop_timeout_ms; /* how long a stop may take before the VM is killed; 0 = kill now */
 	guint64 owner_uid;       /* who created it (peer credentials) */
@@ -34,13 +34,13 @@ extern const struct noun vm_noun;
 /* ---- Plan: what control decided. Key: /plan/NAME. Written by control only. ---- */
 
 struct plan {
-	char *uuid;              /* of the VM it is for */
-	char *host;              /* "" when refused */
-	char *strategy;          /* which allocation strategy decided */
-	char *reason;            /* why this host, or why refused, for people */
-	gboolean refused;        /* no host can take it: reason says what each lacked */
-	guint64 vm_revision;     /* revision of /vm/NAME this plan answers */
-	gboolean remove;         /* /vm/NAME is gone: the agent ends the VM, removes all it has, deletes /status/NAME */
+	char *uuid;          /* of the VM it is for */
+	char *host;          /* "" when refused */
+	char *strategy;      /* which allocation strategy decided */
+	char *reason;        /* why this host, or why refused, for people */
+	gboolean refused;    /* no host can take it: reason says what each lacked */
+	guint64 vm_revision; /* revision of /vm/NAME this plan answers */
+	gboolean remove;     /* /vm/NAME is gone: the agent ends the VM, removes all it has, deletes /status/NAME */
 	/* what the agent needs, copied from the VM so that the agent reads only plans: */
 	char *image, *engine, *cmdline;
 	guint64 cpus, memory_bytes;
@@ -54,9 +54,9 @@ extern const struct noun plan_noun;
 /* ---- Status: what the agent observed. Key: /status/NAME. Written by the VM's agent only. ---- */
 
 enum vm_state {
-	VM_STATE_PENDING,    /* no agent has taken it up yet (never written: what the API answers without a status) */
-	VM_STATE_PREPARING,  /* waits for its image, then its run directory and network port are made */
-	VM_STATE_STARTING,   /* the engine was forked and has not answered yet */
+	VM_STATE_PENDING,   /* no agent has taken it up yet (never written: what the API answers without a status) */
+	VM_STATE_PREPARING, /* waits for its image, then its run directory and network port are made */
+	VM_STATE_STARTING,  /* the engine was forked and has not answered yet */
 	VM_STATE_RUNNING,
 	VM_STATE_PAUSED,
 	VM_STATE_STOPPING,   /* asked to stop; agent, then ACPI, then kill */
@@ -69,20 +69,20 @@ enum vm_state {
 struct status {
 	char *uuid;
 	char *host;
-	int state;               /* enum vm_state */
-	char *reason;            /* one line for people: why it is in this state; for an ended VM its exit reason */
-	gboolean ready;          /* the guest agent answers */
-	char *accelerator;       /* "kvm", "tcg", "none" (sim) */
-	guint64 run;             /* last run carried out */
-	guint64 restarts;        /* by the restart policy, within this run */
-	guint64 pid;             /* of the engine's process, 0 when none */
-	guint64 supervisor_pid;  /* of polder-vm */
-	gint64 changed_at;       /* when `state` last changed */
+	int state;              /* enum vm_state */
+	char *reason;           /* one line for people: why it is in this state; for an ended VM its exit reason */
+	gboolean ready;         /* the guest agent answers */
+	char *accelerator;      /* "kvm", "tcg", "none" (sim) */
+	guint64 run;            /* last run carried out */
+	guint64 restarts;       /* by the restart policy, within this run */
+	guint64 pid;            /* of the engine's process, 0 when none */
+	guint64 supervisor_pid; /* of polder-vm */
+	gint64 changed_at;      /* when `state` last changed */
 	gint64 started_at, ended_at;
-	guint64 boot_ms;         /* from start to the guest agent's first answer, 0 when not yet */
-	guint64 exit_status;     /* of the engine's process: code, or 128+signal */
-	char **addresses;        /* what the guest agent reports, "10.0.2.15" */
-	char **notes;            /* what a user should know: "no disk: what it writes is gone at stop" */
+	guint64 boot_ms;     /* from start to the guest agent's first answer, 0 when not yet */
+	guint64 exit_status; /* of the engine's process: code, or 128+signal */
+	char **addresses;    /* what the guest agent reports, "10.0.2.15" */
+	char **notes;        /* what a user should know: "no disk: what it writes is gone at stop" */
 };
 extern const struct noun status_noun;
 
@@ -90,15 +90,15 @@ extern const struct noun status_noun;
 
 struct host {
 	char *name;
-	char **engines;          /* "qemu", "sim" */
-	char *accelerator;       /* what qemu uses: "kvm" or "tcg" */
-	char *accelerator_reason;/* why, with the self-test's figures */
-	guint64 cpus;            /* online */
-	guint64 memory_bytes;    /* total */
+	char **engines;                /* "qemu", "sim" */
+	char *accelerator;             /* what qemu uses: "kvm" or "tcg" */
+	char *accelerator_reason;      /* why, with the self-test's figures */
+	guint64 cpus;                  /* online */
+	guint64 memory_bytes;          /* total */
 	guint64 memory_reserved_bytes; /* kept for the host itself */
 	char *cpu_model, *kernel, *qemu_version;
-	gboolean privileged;     /* the agent runs as root */
-	char **limits;           /* what does not work here and why, one line each */
+	gboolean privileged; /* the agent runs as root */
+	char **limits;       /* what does not work here and why, one line each */
 	guint64 agent_pid;
 	gint64 started_at;
 	char *boot_id;
@@ -110,13 +110,13 @@ extern const struct noun host_noun;
 enum image_source { IMAGE_SOURCE_BUILTIN, IMAGE_SOURCE_FILES };
 struct image {
 	char *name;
-	int source;              /* builtin: built here (tiny); files: kernel and initrd given by path */
-	char *kernel;            /* files: absolute path of an ELF with a PVH note (vmlinux) or any flat multiboot/bzImage kernel */
+	int source;   /* builtin: built here (tiny); files: kernel and initrd given by path */
+	char *kernel; /* files: absolute path of an ELF with a PVH note (vmlinux) or any flat multiboot/bzImage kernel */
 	char *initrd;
-	char *firmware;          /* files: a ROM started instead of a kernel (-bios) */
+	char *firmware; /* files: a ROM started instead of a kernel (-bios) */
 	char *cmdline;
-	guint64 build;           /* counts wanted builds: `polder image build` adds one */
-	guint64 owner_uid;       /* whose permissions the given files are read with */
+	guint64 build;     /* counts wanted builds: `polder image build` adds one */
+	guint64 owner_uid; /* whose permissions the given files are read with */
 	gint64 created_at;
 };
 extern const struct noun image_noun;
@@ -124,16 +124,16 @@ extern const struct noun image_noun;
 enum image_state { IMAGE_STATE_ABSENT, IMAGE_STATE_BUILDING, IMAGE_STATE_READY, IMAGE_STATE_FAILED };
 struct image_status {
 	int state;
-	char *reason;            /* of a failure, with the next step */
-	char *step;              /* what the build is doing */
+	char *reason; /* of a failure, with the next step */
+	char *step;   /* what the build is doing */
 	guint64 progress_percent;
-	guint64 build;           /* last build carried out */
-	char *kernel, *initrd;   /* paths in the cache, for the engine */
+	guint64 build;         /* last build carried out */
+	char *kernel, *initrd; /* paths in the cache, for the engine */
 	char *firmware;
 	char *cmdline;
 	guint64 size_bytes;
 	gint64 built_at;
-	char **notes;            /* copied into the status of VMs: "no disk: …" */
+	char **notes; /* copied into the status of VMs: "no disk: …" */
 };
 extern const struct noun image_status_noun;
 

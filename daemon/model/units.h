@@ -23,7 +23,7 @@ gboolean name_check(const char *text, GError **error);
 
 /* publish_parse(text, out, error): "8080:80", "127.0.0.1:8080:80", "8080:80/udp". Host address defaults to 127.0.0.1. */
 struct publish {
-	char host_address[46];   /* numeric IPv4 */
+	char host_address[46]; /* numeric IPv4 */
 	guint16 host_port, guest_port;
 	gboolean udp;
 };

@@ -19,11 +19,11 @@ struct store_cache_funcs {
 };
 
 struct store_cache *store_cache_new(struct store *store, const char *prefix, const struct store_cache_funcs *funcs,
-                                    gpointer user_data);
+				    gpointer user_data);
 void store_cache_free(struct store_cache *cache);
 
 const struct store_kv *store_cache_get(const struct store_cache *cache, const char *key); /* borrowed, or NULL */
-gint64 store_cache_revision(const struct store_cache *cache); /* 0 until ready */
+gint64 store_cache_revision(const struct store_cache *cache);                             /* 0 until ready */
 /* Keys that start with `prefix`, in order; stop by returning FALSE. The cache must not be freed inside. */
 void store_cache_foreach(const struct store_cache *cache, const char *prefix,
-                         gboolean (*func)(const struct store_kv *kv, gpointer user_data), gpointer user_data);
+			 gboolean (*func)(const struct store_kv *kv, gpointer user_data), gpointer user_data);

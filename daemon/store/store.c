@@ -246,6 +246,8 @@ struct store_watch *store_watch_new(struct store *store, const char *key, const 
 	/* A watch's span comes from our own code, never from a peer unchecked (serve.c checks it first). */
 	if (!store_span_init(&base.span, key, range_end, &error))
 		g_error("watch of a bad range: %s", error->message);
+	/* The backend copies it. */
+	// cppcheck-suppress returnDanglingLifetime
 	return store->backend->watch(store, &base, start_revision);
 }
 

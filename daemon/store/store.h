@@ -27,15 +27,21 @@ struct store_kv {
 	GBytes *value;
 	gint64 create_revision; /* when this life of the key began */
 	gint64 mod_revision;
-	gint64 version;         /* 1 at creation, +1 each put */
-	gint64 lease;           /* 0 = none */
+	gint64 version; /* 1 at creation, +1 each put */
+	gint64 lease;   /* 0 = none */
 };
 struct store_kv *store_kv_copy(const struct store_kv *kv);
 void store_kv_free(struct store_kv *kv);
 
 /* ---- Transactions: if all compares hold do `then`, otherwise `else`; atomic, durable when answered. ---- */
 
-enum store_target { STORE_TARGET_VERSION, STORE_TARGET_CREATE, STORE_TARGET_MOD, STORE_TARGET_LEASE, STORE_TARGET_VALUE };
+enum store_target {
+	STORE_TARGET_VERSION,
+	STORE_TARGET_CREATE,
+	STORE_TARGET_MOD,
+	STORE_TARGET_LEASE,
+	STORE_TARGET_VALUE
+};
 enum store_relation { STORE_EQUAL, STORE_NOT_EQUAL, STORE_GREATER, STORE_LESS };
 enum store_branch { STORE_THEN, STORE_ELSE };
 
@@ -45,7 +51,7 @@ void store_txn_free(struct store_txn *txn);
 
 /* A missing key compares as version, create, mod and lease 0; a VALUE compare on it fails. */
 void store_txn_compare(struct store_txn *txn, const char *key, enum store_target target, enum store_relation relation,
-                       gint64 number);
+		       gint64 number);
 void store_txn_compare_value(struct store_txn *txn, const char *key, enum store_relation relation, GBytes *value);
 
 /* lease 0 = none. The value is referenced, not copied. */
@@ -57,10 +63,10 @@ void store_txn_delete_range(struct store_txn *txn, enum store_branch branch, con
 void store_txn_range(struct store_txn *txn, enum store_branch branch, const char *key, const char *range_end);
 
 struct store_txn_result {
-	gboolean succeeded;  /* the compares held */
-	gint64 revision;     /* of the store after this transaction */
-	GPtrArray *ranges;   /* of GPtrArray of struct store_kv: one per range operation of the branch taken, in order */
-	guint64 deleted;     /* keys the deletes removed */
+	gboolean succeeded; /* the compares held */
+	gint64 revision;    /* of the store after this transaction */
+	GPtrArray *ranges;  /* of GPtrArray of struct store_kv: one per range operation of the branch taken, in order */
+	guint64 deleted;    /* keys the deletes removed */
 };
 void store_txn_result_free(struct store_txn_result *result);
 
@@ -70,21 +76,21 @@ void store_txn_result_free(struct store_txn_result *result);
  * LIMIT_STORE_REQUEST_BYTES of keys and values sent, or read back by its ranges, or over LIMIT_STORE_PAGE_ENTRIES read
  * back; a lease that does not exist (NOT_FOUND). */
 void store_txn_async(struct store *store, struct store_txn *txn, GCancellable *cancellable,
-                     GAsyncReadyCallback callback, gpointer user_data);
+		     GAsyncReadyCallback callback, gpointer user_data);
 struct store_txn_result *store_txn_finish(struct store *store, GAsyncResult *result, GError **error);
 
 /* Shorthands: one put or delete without compares. Result is dropped by passing callback NULL. finish: store_txn_finish */
 void store_put_async(struct store *store, const char *key, GBytes *value, gint64 lease, GCancellable *cancellable,
-                     GAsyncReadyCallback callback, gpointer user_data);
+		     GAsyncReadyCallback callback, gpointer user_data);
 void store_delete_async(struct store *store, const char *key, GCancellable *cancellable, GAsyncReadyCallback callback,
-                        gpointer user_data);
+			gpointer user_data);
 
 /* ---- Ranges ---- */
 
 struct store_range {
-	GPtrArray *kvs;     /* of struct store_kv, by key */
-	gint64 revision;    /* the range was read at this revision: pass it on to page consistently, +1 to watch */
-	gboolean more;      /* ask again with key = last key + '\0' … use store_key_after() */
+	GPtrArray *kvs;  /* of struct store_kv, by key */
+	gint64 revision; /* the range was read at this revision: pass it on to page consistently, +1 to watch */
+	gboolean more;   /* ask again with key = last key + '\0' … use store_key_after() */
 };
 void store_range_free(struct store_range *range);
 
@@ -92,7 +98,7 @@ void store_range_free(struct store_range *range);
  * A page also ends at LIMIT_STORE_REQUEST_BYTES. range_end NULL: just `key`. COMPACTED when the revision is gone, INVALID
  * when it is in the future. */
 void store_range_async(struct store *store, const char *key, const char *range_end, gint64 revision, guint limit,
-                       GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data);
+		       GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data);
 struct store_range *store_range_finish(struct store *store, GAsyncResult *result, GError **error);
 
 char *store_prefix_end(const char *prefix); /* range_end of "all keys that start with prefix". Caller frees */
@@ -101,34 +107,34 @@ char *store_key_after(const char *key);     /* the least key above `key`. Caller
 /* ---- Watches ---- */
 
 struct store_event {
-	gboolean deleted;        /* kv then holds key and mod_revision only */
-	struct store_kv kv;      /* borrowed for the callback */
+	gboolean deleted;   /* kv then holds key and mod_revision only */
+	struct store_kv kv; /* borrowed for the callback */
 };
 
 /* Called with all events of one or more whole revisions, in order, never split within a revision; n_events 0 with
  * `revision` is a progress mark: nothing up to it was missed. `error` non-NULL ends the watch (COMPACTED: range anew;
  * UNAVAILABLE: link lost); it is not called again after that. */
-typedef void (*store_watch_func)(const struct store_event *events, guint n_events, gint64 revision,
-                                 const GError *error, gpointer user_data);
+typedef void (*store_watch_func)(const struct store_event *events, guint n_events, gint64 revision, const GError *error,
+				 gpointer user_data);
 
 struct store_watch;
 /* store_watch_new(store, key, range_end, start_revision, func, user_data): events of [key, range_end) with
  * mod_revision >= start_revision (0: from now on), old ones first. */
 struct store_watch *store_watch_new(struct store *store, const char *key, const char *range_end, gint64 start_revision,
-                                    store_watch_func func, gpointer user_data);
+				    store_watch_func func, gpointer user_data);
 void store_watch_free(struct store_watch *watch); /* no callback after this; fine inside the callback; NULL is fine */
 
 /* ---- Leases: keys put with a lease are deleted (one revision) when it is not kept alive for ttl_ms. After a restart
  * of the store every lease has its full ttl again. ---- */
 
 void store_lease_grant_async(struct store *store, guint64 ttl_ms, GCancellable *cancellable,
-                             GAsyncReadyCallback callback, gpointer user_data);
+			     GAsyncReadyCallback callback, gpointer user_data);
 gint64 store_lease_grant_finish(struct store *store, GAsyncResult *result, GError **error); /* id > 0, or -1 */
 /* NOT_FOUND when it has expired. finish for both: store_lease_finish */
 void store_lease_keep_alive_async(struct store *store, gint64 lease, GCancellable *cancellable,
-                                  GAsyncReadyCallback callback, gpointer user_data);
+				  GAsyncReadyCallback callback, gpointer user_data);
 void store_lease_revoke_async(struct store *store, gint64 lease, GCancellable *cancellable,
-                              GAsyncReadyCallback callback, gpointer user_data);
+			      GAsyncReadyCallback callback, gpointer user_data);
 gboolean store_lease_finish(struct store *store, GAsyncResult *result, GError **error);
 
 /* ---- Backends ---- */

@@ -9,7 +9,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define INPUT_BYTES_MAX (1u << 20)
-#define MUTATIONS 200
+#define MUTATIONS       200
 
 static uint64_t random_next(uint64_t *state)
 {

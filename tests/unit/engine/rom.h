@@ -17,10 +17,10 @@ enum rom_then {
 	ROM_BUTTON,   /* wait for the ACPI power button, then power off */
 };
 
-#define ROM_BYTES     65536u
-#define ROM_LINE_AT   0x800u
-#define ROM_LINE_MAX  1024u
-#define ROM_RESET_AT  0xfff0u
+#define ROM_BYTES    65536u
+#define ROM_LINE_AT  0x800u
+#define ROM_LINE_MAX 1024u
+#define ROM_RESET_AT 0xfff0u
 
 struct rom {
 	uint8_t image[ROM_BYTES];
@@ -38,10 +38,10 @@ static inline void rom_code(struct rom *rom, const char *code, size_t bytes)
 /* q35's power management registers at I/O port 0x600: firmware has to put them there. */
 static inline void rom_code_pm(struct rom *rom)
 {
-	ROM_CODE(rom, "\xba\xf8\x0c\x66\xb8\x40\xf8\x00\x80\x66\xef"   /* address 00:1f.0 register 0x40 */
-	              "\xba\xfc\x0c\x66\xb8\x01\x06\x00\x00\x66\xef"   /* PMBASE = 0x600 */
-	              "\xba\xf8\x0c\x66\xb8\x44\xf8\x00\x80\x66\xef"   /* register 0x44 */
-	              "\xba\xfc\x0c\xb0\x80\xee");                     /* ACPI_CNTL: enable */
+	ROM_CODE(rom, "\xba\xf8\x0c\x66\xb8\x40\xf8\x00\x80\x66\xef" /* address 00:1f.0 register 0x40 */
+		      "\xba\xfc\x0c\x66\xb8\x01\x06\x00\x00\x66\xef" /* PMBASE = 0x600 */
+		      "\xba\xf8\x0c\x66\xb8\x44\xf8\x00\x80\x66\xef" /* register 0x44 */
+		      "\xba\xfc\x0c\xb0\x80\xee");                   /* ACPI_CNTL: enable */
 }
 
 static inline void rom_code_then(struct rom *rom, enum rom_then then)
@@ -49,18 +49,18 @@ static inline void rom_code_then(struct rom *rom, enum rom_then then)
 	if (then == ROM_REPEAT)
 		ROM_CODE(rom, "\xe9\x00\x00"); /* jmp: its target is filled in by rom_build() */
 	if (then == ROM_ECHO)
-		ROM_CODE(rom, "\xba\xfd\x03\xec\xa8\x01\x74\xf8"  /* wait for LSR.DR */
-		              "\xba\xf8\x03\xec\xee\xeb\xf1");    /* in, out, again */
+		ROM_CODE(rom, "\xba\xfd\x03\xec\xa8\x01\x74\xf8" /* wait for LSR.DR */
+			      "\xba\xf8\x03\xec\xee\xeb\xf1");   /* in, out, again */
 	if (then == ROM_PANIC)
 		ROM_CODE(rom, "\xba\x05\x05\xb0\x01\xee");
 	if (then == ROM_POWEROFF || then == ROM_BUTTON)
 		rom_code_pm(rom);
 	if (then == ROM_BUTTON)
-		ROM_CODE(rom, "\xba\x02\x06\xb8\x00\x01\xef"      /* PM1_EN = power button */
-		              "\xba\x00\x06\xed\xa9\x00\x01\x74\xf7"); /* wait for PM1_STS.PWRBTN */
+		ROM_CODE(rom, "\xba\x02\x06\xb8\x00\x01\xef"           /* PM1_EN = power button */
+			      "\xba\x00\x06\xed\xa9\x00\x01\x74\xf7"); /* wait for PM1_STS.PWRBTN */
 	if (then == ROM_POWEROFF || then == ROM_BUTTON)
 		ROM_CODE(rom, "\xba\x04\x06\xb8\x00\x20\xef"); /* PM1_CNT: S5, sleep enable */
-	ROM_CODE(rom, "\xf4\xeb\xfd"); /* hlt, for ever */
+	ROM_CODE(rom, "\xf4\xeb\xfd");                         /* hlt, for ever */
 }
 
 /* rom_build(rom, line, then): `line` is written as it is (end it with \n), at most ROM_LINE_MAX bytes. */
@@ -70,9 +70,9 @@ static inline void rom_build(struct rom *rom, const char *line, enum rom_then th
 
 	memset(rom->image, 0xff, sizeof(rom->image));
 	rom->at = 0;
-	ROM_CODE(rom, "\xfa\xfc\xbe\x00\x08"                          /* cli, cld, mov si, ROM_LINE_AT */
-	              "\xba\xfd\x03\xec\xa8\x20\x74\xf8"              /* wait for LSR.THRE */
-	              "\xba\xf8\x03\x2e\xac\x08\xc0\x74\x03\xee\xeb\xec"); /* lodsb cs:, until 0: out */
+	ROM_CODE(rom, "\xfa\xfc\xbe\x00\x08"                               /* cli, cld, mov si, ROM_LINE_AT */
+		      "\xba\xfd\x03\xec\xa8\x20\x74\xf8"                   /* wait for LSR.THRE */
+		      "\xba\xf8\x03\x2e\xac\x08\xc0\x74\x03\xee\xeb\xec"); /* lodsb cs:, until 0: out */
 	size_t loop = rom->at;
 	rom_code_then(rom, then);
 	if (then == ROM_REPEAT) {

@@ -83,6 +83,49 @@ static void test_pause(struct world *world)
 	g_assert_cmpuint(machine->kills, ==, 0);
 }
 
+/* An I/O error pauses it: it is let go again every 30 s, for as long as it is to run. */
+static void test_pause_by_io_error(struct world *world)
+{
+	struct plan plan = world_new_plan(UUID_A);
+	struct machine *machine = start_web(world, &plan);
+
+	for (guint again = 0; again < 3; again++) {
+		guint resumes = machine->resumes;
+
+		world_machine_pauses(machine, "I/O error on disk root: No space left on device");
+		world_settle(world);
+		world_assert_state(world, "web", VM_STATE_PAUSED);
+		world_assert_reason(world, "web", "No space left");
+		world_pass(world, 29000);
+		g_assert_cmpuint(machine->resumes, ==, resumes);
+		world_pass(world, 1500);
+		g_assert_cmpuint(machine->resumes, ==, resumes + 1);
+		world_answer_all(world);
+		world_assert_state(world, "web", VM_STATE_RUNNING);
+	}
+	/* Resumed by hand: at once. */
+	world_machine_pauses(machine, "I/O error on disk root: No space left on device");
+	world_settle(world);
+	guint resumes = machine->resumes;
+	world_plan(world, "web", &plan);
+	world_answer_all(world);
+	g_assert_cmpuint(machine->resumes, ==, resumes + 1);
+	/* It is to be paused now: let alone. */
+	world_machine_pauses(machine, "I/O error on disk root: No space left on device");
+	plan.desired = VM_DESIRED_PAUSED;
+	world_plan(world, "web", &plan);
+	world_pass(world, 60000);
+	g_assert_cmpuint(machine->resumes, ==, resumes + 1);
+	world_assert_state(world, "web", VM_STATE_PAUSED);
+	/* To be stopped: resumed, so that the guest hears of it. */
+	plan.desired = VM_DESIRED_STOPPED;
+	world_plan(world, "web", &plan);
+	world_answer_all(world);
+	world_assert_state(world, "web", VM_STATE_STOPPED);
+	g_assert_cmpuint(machine->kills, ==, 0);
+	g_assert_cmpuint(machine->starts, ==, 1);
+}
+
 static void test_stop_and_start(struct world *world)
 {
 	struct plan plan = world_new_plan(UUID_A);
@@ -409,6 +452,7 @@ int main(int argc, char **argv)
 	g_test_init(&argc, &argv, NULL);
 	ADD("start", test_start);
 	ADD("pause", test_pause);
+	ADD("pause-by-io-error", test_pause_by_io_error);
 	ADD("stop-and-start", test_stop_and_start);
 	ADD("stop-ladder", test_stop_ladder);
 	ADD("force-during-stop", test_force_during_stop);

@@ -116,6 +116,7 @@ static void fake_resume(struct engine_vm *engine_vm)
 
 	if (!machine->alive)
 		return;
+	machine->resumes++;
 	machine->paused = FALSE;
 	machine->says_resumed = TRUE;
 	machine->says_paused = FALSE;
@@ -145,6 +146,14 @@ void world_machine_ends(struct machine *machine, enum engine_exit_cause cause)
 		machine->says_resumed = machine->says_paused = FALSE;
 		machine->says_exited = TRUE;
 	}
+}
+
+void world_machine_pauses(struct machine *machine, const char *reason)
+{
+	struct fake_vm *vm = (struct fake_vm *)machine->vm;
+
+	machine->paused = TRUE;
+	vm->events->paused(&vm->base, reason, vm->user_data);
 }
 
 static gboolean fake_shutdown(struct engine_vm *engine_vm, enum engine_shutdown_step step)

@@ -14,7 +14,7 @@ struct machine {
 	gboolean cut_short; /* ended without a record, before anything was run */
 	gboolean deaf;      /* its guest does not answer a shutdown */
 	gboolean no_agent;
-	guint shutdowns_agent, shutdowns_acpi, kills, starts, cleans;
+	guint shutdowns_agent, shutdowns_acpi, kills, starts, cleans, resumes;
 	/* What it will report next, when asked to (world_answer). */
 	gboolean says_started, says_adopted, says_resumed, says_paused, says_exited;
 	struct engine_vm *vm; /* of the agent that looks at it; NULL: none */
@@ -61,6 +61,8 @@ gboolean world_answer(struct machine *machine);
 void world_answer_all(struct world *world);
 /* The machine ends by itself. */
 void world_machine_ends(struct machine *machine, enum engine_exit_cause cause);
+/* The machine pauses by itself, and says so at once. */
+void world_machine_pauses(struct machine *machine, const char *reason);
 /* All machines vanish with their run directories, and the kernel is another. */
 void world_reboot(struct world *world);
 

@@ -28,9 +28,20 @@ static void G_GNUC_PRINTF(2, 3) say(int fd, const char *format, ...)
 		_exit(9);
 }
 
-/* Answers every command; `cont` with an error when it is to refuse. */
-static void serve(int fd, gboolean refuse)
+/* What QEMU tells when a disk's write fails and the VM stops on it. */
+static void fail_disk(int fd)
 {
+	say(fd, "{\"event\":\"RESUME\",\"timestamp\":{}}\n");
+	say(fd, "{\"event\":\"BLOCK_IO_ERROR\",\"data\":{\"device\":\"root\",\"operation\":\"write\","
+		"\"action\":\"stop\",\"nospace\":true,\"reason\":\"No space left on device\"}}\n");
+	say(fd, "{\"event\":\"STOP\",\"timestamp\":{}}\n");
+}
+
+/* Answers every command; `cont` as `mode` says: with an error, or with a disk that fails at once. */
+static void serve(int fd, const char *mode)
+{
+	gboolean refuse = !strcmp(mode, "refuse");
+
 	char line[512];
 	gsize bytes = 0;
 
@@ -48,6 +59,8 @@ static void serve(int fd, gboolean refuse)
 			    id);
 		else
 			say(fd, "{\"return\":{},\"id\":%ld}\n", id);
+		if (!strcmp(mode, "full") && strstr(line, "cont"))
+			fail_disk(fd);
 	}
 }
 
@@ -66,8 +79,8 @@ static int fake(const char *mode)
 	}
 	if (!strcmp(mode, "garbage"))
 		say(fd, "what?\n");
-	if (!strcmp(mode, "refuse") || !strcmp(mode, "agree"))
-		serve(fd, !strcmp(mode, "refuse"));
+	if (!strcmp(mode, "refuse") || !strcmp(mode, "agree") || !strcmp(mode, "full"))
+		serve(fd, mode);
 	for (;;)
 		pause();
 }
@@ -127,6 +140,24 @@ static void test_refuse(void)
 	fixture_clear(&f);
 }
 
+/* Paused by a disk's error: why is told, each time anew. */
+static void test_full(void)
+{
+	struct fixture f;
+
+	fixture_init_fake(&f, "full");
+	fixture_wait(&f, &f.started, 1);
+	for (guint i = 1; i <= 2; i++) {
+		engine_qemu.resume(f.vm);
+		fixture_wait(&f, &f.paused, i);
+		g_assert_cmpuint(f.resumed, ==, i);
+		g_assert_cmpstr(f.pause_reason, ==, "I/O error on disk root: No space left on device");
+	}
+	engine_qemu.kill(f.vm);
+	fixture_wait(&f, &f.exited, 1);
+	fixture_clear(&f);
+}
+
 /* A QEMU that answers but tells no event is believed. */
 static void test_agree(void)
 {
@@ -152,6 +183,7 @@ int main(int argc, char **argv)
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/qemu-fake/start-fails", test_start_fails);
 	g_test_add_func("/qemu-fake/refuse", test_refuse);
+	g_test_add_func("/qemu-fake/full", test_full);
 	g_test_add_func("/qemu-fake/agree", test_agree);
 	return g_test_run();
 }

@@ -32,6 +32,18 @@ struct api {
 	guint64 answered[6]; /* responses by status class */
 };
 
+/* ---- Connections ---- */
+
+/* One connection; hangs on its remote address, which libsoup hands out with every message. */
+struct peer {
+	GSocket *socket;
+	guint64 uid;
+	gboolean allowed;
+};
+struct peer *peer_of(SoupServerMessage *msg);
+void accept_begin(struct api *api); /* on api->listening */
+void accept_end(struct api *api);
+
 /* ---- A request. Reference counted: the connection holds one while there is a client, and each asynchronous step one. ---- */
 
 struct request {
@@ -55,6 +67,11 @@ struct request {
 
 struct request *request_ref(struct request *request);
 void request_unref(struct request *request);
+/* request_started: libsoup's signal; makes a request of each message once its headers are there. */
+void request_started(SoupServer *server, SoupServerMessage *msg, gpointer api);
+/* request_pause(request): it is answered later. request_over: the client is gone, or has all of its answer. */
+void request_pause(struct request *request);
+void request_over(struct request *request);
 
 /* Answers; nothing happens when the client is gone or has its answer. `text` is taken. */
 void request_json(struct request *request, guint status, GString *text);

@@ -1,141 +1,9 @@
-/* /v1/vms: list, create, show, change, delete. Starting and stopping is in vm_actions.c. */
+/* /v1/vms: create, show, delete. The list is in vm_list.c, starting and stopping in vm_actions.c. */
 #include "daemon/api/vms.h"
 
 #include <string.h>
 
-#define CHUNK_BYTES    (64u << 10) /* of a long list, rendered at a time */
-#define PLAN_WAIT_MS   LIMIT_STORE_REQUEST_TIMEOUT_MS
 #define NAME_TRIES_MAX 8u /* generated names that turn out to be taken */
-
-/* ---- The list ---- */
-
-/* A consistent view of one revision, held as references to the stored values and rendered piece by piece as the client
- * reads: 10,000 VMs make 20 MB of JSON, which is never in memory at once. */
-struct listing {
-	GPtrArray *vms, *plans, *statuses; /* of struct store_kv copies; parallel, NULL where there is none */
-	guint next;
-	gint64 revision;
-};
-
-static void listing_free(gpointer data)
-{
-	struct listing *listing = data;
-
-	g_ptr_array_unref(listing->vms);
-	g_ptr_array_unref(listing->plans);
-	g_ptr_array_unref(listing->statuses);
-	g_free(listing);
-}
-
-static void kv_free(gpointer kv)
-{
-	if (kv)
-		store_kv_free(kv);
-}
-
-static gboolean listing_add(const struct store_kv *kv, gpointer user_data)
-{
-	struct request *request = user_data;
-	struct listing *listing = request->state;
-	struct vm_records records = vm_records_get(request->api, kv->key + strlen("/vm/"));
-
-	g_ptr_array_add(listing->vms, store_kv_copy(kv));
-	g_ptr_array_add(listing->plans, records.plan ? store_kv_copy(records.plan) : NULL);
-	g_ptr_array_add(listing->statuses, records.status ? store_kv_copy(records.status) : NULL);
-	return TRUE;
-}
-
-/* Render from where it stopped; TRUE when that was all. */
-static gboolean listing_render(struct listing *listing, GString *out)
-{
-	if (listing->next == 0)
-		g_string_append(out, "{\"vms\":[");
-	while (listing->next < listing->vms->len) {
-		struct vm_records records = { .vm = g_ptr_array_index(listing->vms, listing->next),
-					      .plan = g_ptr_array_index(listing->plans, listing->next),
-					      .status = g_ptr_array_index(listing->statuses, listing->next) };
-
-		if (out->len >= CHUNK_BYTES)
-			return FALSE;
-		if (listing->next++)
-			g_string_append_c(out, ',');
-		view_vm(out, &records);
-	}
-	g_string_append_printf(out, "],\"revision\":%" G_GINT64_FORMAT "}", listing->revision);
-	return TRUE;
-}
-
-static void on_wrote_chunk(SoupServerMessage *msg, gpointer user_data)
-{
-	struct request *request = user_data;
-	struct listing *listing = request->state;
-	GString *out;
-	gboolean all;
-	g_autoptr(GBytes) chunk = NULL;
-
-	if (!listing)
-		return;
-	out = g_string_sized_new(CHUNK_BYTES + 8192);
-	all = listing_render(listing, out);
-	chunk = g_string_free_to_bytes(out);
-	request_chunk(request, chunk);
-	if (all) {
-		request->state = NULL;
-		listing_free(listing);
-		request_end_chunks(request);
-	}
-}
-
-static void state_listing_free(gpointer data)
-{
-	if (data)
-		listing_free(data);
-}
-
-void vms_list(struct request *request)
-{
-	struct listing *listing = g_new0(struct listing, 1);
-	GString *out = g_string_new(NULL);
-	g_autoptr(GBytes) chunk = NULL;
-
-	listing->vms = g_ptr_array_new_with_free_func(kv_free);
-	listing->plans = g_ptr_array_new_with_free_func(kv_free);
-	listing->statuses = g_ptr_array_new_with_free_func(kv_free);
-	listing->revision = store_cache_revision(request->api->config.cache);
-	request->state = listing;
-	request->state_free = state_listing_free;
-	store_cache_foreach(request->api->config.cache, "/vm/", listing_add, request);
-	if (listing_render(listing, out)) {
-		request_json(request, 200, out);
-		return;
-	}
-	request_begin_chunks(request, "application/json");
-	g_signal_connect(request->msg, "wrote-chunk", G_CALLBACK(on_wrote_chunk), request);
-	chunk = g_string_free_to_bytes(out);
-	request_chunk(request, chunk);
-}
-
-/* ---- One VM ---- */
-
-void vms_not_found(struct request *request)
-{
-	request_fail_new(request, POLDER_ERROR_NOT_FOUND,
-			 "there is no VM called \"%s\": polder ps lists those there are", request->name);
-}
-
-void vms_answer(struct request *request, guint status, const char *name)
-{
-	struct vm_records records = vm_records_get(request->api, name);
-	GString *out;
-
-	if (!records.vm) {
-		request_fail_new(request, POLDER_ERROR_NOT_FOUND, "VM %s was removed meanwhile", name);
-		return;
-	}
-	out = g_string_new(NULL);
-	view_vm(out, &records);
-	request_json(request, status, out);
-}
 
 void vms_get(struct request *request)
 {
@@ -143,122 +11,6 @@ void vms_get(struct request *request)
 		vms_answer(request, 200, request->name);
 	else
 		vms_not_found(request);
-}
-
-/* ---- Waiting for a VM ---- */
-
-void vm_op_free(gpointer data)
-{
-	struct vm_op *op = data;
-
-	if (!op)
-		return;
-	noun_clear(&vm_noun, &op->vm);
-	g_free(op->name);
-	g_free(op->uuid);
-	g_free(op);
-}
-
-struct vm_op *vm_op_new(struct request *request, enum vm_goal goal)
-{
-	struct vm_op *op = g_new0(struct vm_op, 1);
-
-	op->goal = goal;
-	op->status = 200;
-	op->name = g_strdup(request->name);
-	request->state = op;
-	request->state_free = vm_op_free;
-	return op;
-}
-
-gboolean vm_op_read_wait(struct request *request, struct vm_op *op)
-{
-	g_autoptr(GError) error = NULL;
-
-	if (query_uint(request->query, "wait_ms", (struct query_range) { 0, WAIT_MAX_MS }, &op->wait_ms, &error))
-		return TRUE;
-	request_fail(request, error);
-	return FALSE;
-}
-
-static gboolean life_is(const struct store_kv *kv, const char *uuid)
-{
-	g_autofree char *have = kv ? record_value_string(record_get(kv->value, "uuid")) : NULL;
-
-	return kv && g_strcmp0(have, uuid) == 0;
-}
-
-static guint64 run_of(const struct store_kv *kv)
-{
-	struct record_value value = kv ? record_get(kv->value, "run") : (struct record_value) { NULL, 0 };
-
-	return value.bytes ? g_ascii_strtoull(value.json, NULL, 10) : 0;
-}
-
-static gboolean goal_reached(const struct vm_op *op, const struct vm_records *records)
-{
-	g_autofree char *reason = NULL;
-	int state = view_state(records, &reason);
-	gboolean ended = (state == VM_STATE_STOPPED || state == VM_STATE_FAILED) &&
-			 run_of(records->status) >= run_of(records->vm);
-
-	switch (op->goal) {
-	case GOAL_RUNNING:
-		return ended || state == VM_STATE_REFUSED ||
-		       (state == VM_STATE_RUNNING && run_of(records->status) >= run_of(records->vm));
-	case GOAL_STOPPED:
-		return state == VM_STATE_STOPPED || state == VM_STATE_FAILED || state == VM_STATE_REFUSED;
-	case GOAL_PAUSED:
-		return ended || state == VM_STATE_PAUSED;
-	case GOAL_GONE:
-		break;
-	}
-	return FALSE;
-}
-
-static gboolean goal_check(struct request *request)
-{
-	const struct vm_op *op = request->state;
-	struct vm_records records = vm_records_get(request->api, op->name);
-
-	if (store_cache_revision(request->api->config.cache) < op->revision)
-		return FALSE;
-	if (op->goal == GOAL_GONE) {
-		if (life_is(records.vm, op->uuid) || life_is(records.plan, op->uuid) ||
-		    life_is(records.status, op->uuid))
-			return FALSE;
-		vms_answer_gone(request, op->name, TRUE);
-		return TRUE;
-	}
-	if (!life_is(records.vm, op->uuid)) {
-		request_fail_new(request, POLDER_ERROR_NOT_FOUND, "VM %s was removed meanwhile", op->name);
-		return TRUE;
-	}
-	if (op->wait_ms && !goal_reached(op, &records))
-		return FALSE;
-	vms_answer(request, op->status, op->name);
-	return TRUE;
-}
-
-static void goal_expired(struct request *request)
-{
-	const struct vm_op *op = request->state;
-	struct vm_records records = vm_records_get(request->api, op->name);
-	g_autofree char *reason = NULL;
-	int state = view_state(&records, &reason);
-
-	request_fail_new(request, POLDER_ERROR_TIMEOUT,
-			 "VM %s is still %s after %" G_GUINT64_FORMAT " ms%s%s; it goes on: polder show %s", op->name,
-			 view_state_name(state), op->wait_ms, *reason ? ": " : "", reason, op->name);
-}
-
-void vm_op_wait(struct request *request)
-{
-	static const struct wait_funcs funcs = { .check = goal_check, .expired = goal_expired };
-	const struct vm_op *op = request->state;
-
-	/* Without wait_ms there is still the moment until our own cache has heard of the write. */
-	wait_begin(request, op->name, op->wait_ms ? op->wait_ms : PLAN_WAIT_MS, &funcs);
 }
 
 /* ---- Create ---- */
@@ -282,11 +34,11 @@ static gboolean create_planned(struct request *request)
 
 	if (store_cache_revision(request->api->config.cache) < op->revision)
 		return FALSE;
-	if (!life_is(records.vm, op->uuid)) {
+	if (!vm_life_is(records.vm, op->uuid)) {
 		request_fail_new(request, POLDER_ERROR_CONFLICT, "VM %s was removed while it was created", op->name);
 		return TRUE;
 	}
-	if (!life_is(records.plan, op->uuid))
+	if (!vm_life_is(records.plan, op->uuid))
 		return FALSE;
 	if (record_value_is(record_get(records.plan->value, "refused"), "true")) {
 		g_autofree char *reason = record_value_string(record_get(records.plan->value, "reason"));
@@ -307,13 +59,13 @@ static void create_unplanned(struct request *request)
 	const struct vm_op *op = request->state;
 	const struct store_kv *vm = api_get(request->api, "vm", op->name);
 
-	if (life_is(vm, op->uuid))
+	if (vm_life_is(vm, op->uuid))
 		vm_delete_now(request->store, op->name, vm->create_revision);
 	request_fail_new(
 		request, POLDER_ERROR_UNAVAILABLE,
 		"create VM %s: no host has reported within %u s, nothing was kept: see the daemon's log for why "
 		"its agent is silent",
-		op->name, PLAN_WAIT_MS / 1000);
+		op->name, VM_PLAN_WAIT_MS / 1000);
 }
 
 /* The client went while its VM was being made: a throwaway VM's lease takes care of that one; others stay wanted. */
@@ -330,7 +82,7 @@ static void create_done(GObject *source, GAsyncResult *async, gpointer user_data
 		request_fail(request, error);
 	} else if (result->succeeded) {
 		op->revision = result->revision;
-		wait_begin(request, op->name, PLAN_WAIT_MS, &funcs);
+		wait_begin(request, op->name, VM_PLAN_WAIT_MS, &funcs);
 	} else if (op->generated && op->tries++ < NAME_TRIES_MAX && request->api) {
 		create_try(request);
 	} else if (request->api) {

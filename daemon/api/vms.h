@@ -1,9 +1,10 @@
-/* Private to the API: what vms.c and vm_actions.c share. */
+/* Private to the API: a request on one VM, for vms.c and vm_actions.c. */
 #pragma once
 
 #include "daemon/api/server.h"
 
-#define WAIT_MAX_MS 3600000u
+#define WAIT_MAX_MS     3600000u
+#define VM_PLAN_WAIT_MS LIMIT_STORE_REQUEST_TIMEOUT_MS /* for control to decide */
 
 /* What a request on a VM waits for. RUNNING and PAUSED also end when the VM has ended: its view tells. */
 enum vm_goal { GOAL_RUNNING, GOAL_STOPPED, GOAL_PAUSED, GOAL_GONE };
@@ -24,6 +25,7 @@ struct vm_op {
 	gboolean (*change)(struct request *request, struct vm *vm, int state, gboolean *changed, GError **error);
 	guint64 stop_timeout_ms;
 	gboolean has_stop_timeout;
+	gboolean starts; /* control may refuse what we wrote */
 };
 
 struct vm_op *vm_op_new(struct request *request, enum vm_goal goal);
@@ -34,3 +36,7 @@ void vm_op_wait(struct request *request);
 void vms_not_found(struct request *request);
 void vms_answer(struct request *request, guint status, const char *name);
 void vms_answer_gone(struct request *request, const char *name, gboolean gone);
+
+/* vm_life_is(kv, uuid): the record is there and of this life of the name. vm_number: a whole number in it; 0 without. */
+gboolean vm_life_is(const struct store_kv *kv, const char *uuid);
+guint64 vm_number(const struct store_kv *kv, const char *field);

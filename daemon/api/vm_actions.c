@@ -16,6 +16,99 @@ static const struct store_kv *result_kv(const struct store_txn_result *result)
 	return range && range->len ? g_ptr_array_index(range, 0) : NULL;
 }
 
+/* ---- A start that does not fit ---- */
+
+struct refusal {
+	struct request *request;
+	char *reason;
+};
+
+static void taken_back(GObject *source, GAsyncResult *async, gpointer user_data)
+{
+	struct refusal *refusal = user_data;
+	struct request *request = refusal->request;
+	const struct vm_op *op = request->state;
+	g_autoptr(GError) error = NULL;
+	struct store_txn_result *result = store_txn_finish(request->store, async, &error);
+
+	if (!result) {
+		g_prefix_error(&error, "start VM %s: %s; take the start back: ", op->name, refusal->reason);
+		request_fail(request, error);
+	} else if (result->succeeded) {
+		request_fail_new(request, POLDER_ERROR_NO_CAPACITY, "start VM %s: %s: stop or remove others first",
+				 op->name, refusal->reason);
+	} else {
+		request_fail_new(request, POLDER_ERROR_CONFLICT, "VM %s was changed by somebody else meanwhile",
+				 op->name);
+	}
+	if (result)
+		store_txn_result_free(result);
+	request_unref(request);
+	g_free(refusal->reason);
+	g_free(refusal);
+}
+
+/* Make the VM what it was before the start that we wrote, and answer then. */
+static void take_back(struct request *request, const struct vm_records *records)
+{
+	struct refusal *refusal;
+	struct store_txn *txn;
+	struct vm vm;
+	g_autoptr(GBytes) value = NULL;
+	g_autoptr(GError) error = NULL;
+	char *text;
+
+	if (!api_parse(&vm_noun, records->vm, &vm, &error)) {
+		request_fail(request, error);
+		return;
+	}
+	vm.desired = VM_DESIRED_STOPPED;
+	vm.run--;
+	text = noun_to_json(&vm_noun, &vm);
+	noun_clear(&vm_noun, &vm);
+	value = g_bytes_new_take(text, strlen(text));
+	refusal = g_new0(struct refusal, 1);
+	refusal->request = request_ref(request);
+	refusal->reason = record_value_string(record_get(records->plan->value, "reason"));
+	txn = store_txn_new();
+	store_txn_compare(txn, records->vm->key, STORE_TARGET_MOD, STORE_EQUAL, records->vm->mod_revision);
+	store_txn_put(txn, STORE_THEN, records->vm->key, value, records->vm->lease);
+	store_txn_async(request->store, txn, NULL, taken_back, refusal);
+}
+
+/* Control has answered our write: with a plan that starts the VM, or with one that leaves it stopped. */
+static gboolean start_planned(struct request *request)
+{
+	const struct vm_op *op = request->state;
+	struct vm_records records = vm_records_get(request->api, op->name);
+	g_autofree char *desired = NULL;
+
+	if (store_cache_revision(request->api->config.cache) < op->revision)
+		return FALSE;
+	if (!vm_life_is(records.vm, op->uuid)) {
+		vm_op_wait(request); /* says so */
+		return TRUE;
+	}
+	if (!vm_life_is(records.plan, op->uuid) || vm_number(records.plan, "vm_revision") < (guint64)op->revision)
+		return FALSE;
+	desired = record_value_string(record_get(records.plan->value, "desired"));
+	if (records.vm->mod_revision == op->revision && g_strcmp0(desired, "stopped") == 0)
+		take_back(request, &records);
+	else
+		vm_op_wait(request);
+	return TRUE;
+}
+
+static void wait_for_plan(struct request *request)
+{
+	static const struct wait_funcs funcs = { .check = start_planned, .expired = vm_op_wait };
+	const struct vm_op *op = request->state;
+
+	wait_begin(request, op->name, VM_PLAN_WAIT_MS, &funcs);
+}
+
+/* ---- The loop ---- */
+
 static void update_done(GObject *source, GAsyncResult *async, gpointer user_data)
 {
 	struct request *request = user_data;
@@ -28,7 +121,10 @@ static void update_done(GObject *source, GAsyncResult *async, gpointer user_data
 		request_fail(request, error);
 	} else if (result->succeeded) {
 		op->revision = result->revision;
-		vm_op_wait(request);
+		if (op->starts)
+			wait_for_plan(request);
+		else
+			vm_op_wait(request);
 	} else if (op->tries++ < UPDATE_TRIES_MAX) {
 		update_try(request, result_kv(result));
 	} else {
@@ -126,7 +222,8 @@ static gboolean change_stop(struct request *request, struct vm *vm, int state, g
 	const struct vm_op *op = request->state;
 	gboolean ended = state == VM_STATE_STOPPED || state == VM_STATE_FAILED;
 
-	if (ended && (vm->desired == VM_DESIRED_STOPPED || !status_behind(request, vm)))
+	/* One that ended by itself is still wanted running, and keeps its memory: no more. */
+	if (ended && vm->desired == VM_DESIRED_STOPPED)
 		return TRUE;
 	*changed = vm->desired != VM_DESIRED_STOPPED ||
 		   (op->has_stop_timeout && vm->stop_timeout_ms != op->stop_timeout_ms);
@@ -211,6 +308,7 @@ void vms_start(struct request *request)
 	struct vm_op *op = vm_op_new(request, GOAL_RUNNING);
 
 	op->change = change_start;
+	op->starts = TRUE;
 	update(request, op);
 }
 

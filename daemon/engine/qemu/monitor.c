@@ -185,6 +185,12 @@ static void on_event(const char *name, JsonObject *data, gpointer user_data)
 		vm->panicked = vm->ending = TRUE;
 	} else if (!strcmp(name, "BLOCK_IO_ERROR")) {
 		on_io_error(vm, data);
+	} else if (!strcmp(name, "RESET")) {
+		/* The guest starts over in the same QEMU. Its port was closed by this; told of that or not (QEMU merges
+		 * close and open when they are less than a second apart), the agent is another one. */
+		if (vm->guest && vm->agent_open)
+			guest_port_opened(vm->guest, FALSE);
+		vm->agent_open = vm->agent_open_now = FALSE;
 	} else if (!strcmp(name, "VSERPORT_CHANGE") && vm->guest &&
 		   g_strcmp0(qmp_string(data, "id"), ARGS_AGENT_ID) == 0) {
 		vm->agent_open = vm->agent_open_now = qmp_boolean(data, "open", FALSE);

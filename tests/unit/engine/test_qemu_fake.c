@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "daemon/engine/qemu/args.h"
+#include "daemon/engine/qemu/guest_private.h"
 #include "daemon/engine/qemu/qemu.h"
 #include "daemon/model/error.h"
 
@@ -37,6 +38,15 @@ static void fail_disk(int fd)
 	say(fd, "{\"event\":\"STOP\",\"timestamp\":{}}\n");
 }
 
+/* The guest's agent opens its port; at `stop`, the guest starts over, without a word about the port. */
+static void reset(int fd, const char *line)
+{
+	if (strstr(line, "cont"))
+		say(fd, "{\"event\":\"VSERPORT_CHANGE\",\"data\":{\"open\":true,\"id\":\"" ARGS_AGENT_ID "\"}}\n");
+	if (strstr(line, "stop"))
+		say(fd, "{\"event\":\"RESET\",\"data\":{\"guest\":true,\"reason\":\"guest-reset\"}}\n");
+}
+
 /* Answers every command; `cont` as `mode` says: with an error, or with a disk that fails at once. */
 static void serve(int fd, const char *mode)
 {
@@ -52,6 +62,8 @@ static void serve(int fd, const char *mode)
 		line[bytes] = '\0';
 		bytes = 0;
 		long id = atol(strstr(line, "\"id\":") + 5);
+		if (!strcmp(mode, "reset"))
+			reset(fd, line);
 		if (strstr(line, "query-status"))
 			say(fd, "{\"return\":{\"running\":false},\"id\":%ld}\n", id);
 		else if (refuse && strstr(line, "cont"))
@@ -79,7 +91,7 @@ static int fake(const char *mode)
 	}
 	if (!strcmp(mode, "garbage"))
 		say(fd, "what?\n");
-	if (!strcmp(mode, "refuse") || !strcmp(mode, "agree") || !strcmp(mode, "full"))
+	if (!strcmp(mode, "refuse") || !strcmp(mode, "agree") || !strcmp(mode, "full") || !strcmp(mode, "reset"))
 		serve(fd, mode);
 	for (;;)
 		pause();
@@ -158,6 +170,25 @@ static void test_full(void)
 	fixture_clear(&f);
 }
 
+/* A guest that starts over has another agent, even when QEMU merged what its port did. */
+static void test_reset(void)
+{
+	struct fixture f;
+
+	fixture_init_fake(&f, "reset");
+	fixture_wait(&f, &f.started, 1);
+	fixture_resume(&f);
+	struct qemu_vm *vm = (struct qemu_vm *)f.vm;
+	g_assert_true(vm->guest->open);
+	engine_qemu.pause(f.vm);
+	fixture_wait(&f, &f.paused, 1);
+	g_assert_false(vm->guest->open);
+	g_assert_cmpuint(f.exited, ==, 0);
+	engine_qemu.kill(f.vm);
+	fixture_wait(&f, &f.exited, 1);
+	fixture_clear(&f);
+}
+
 /* A QEMU that answers but tells no event is believed. */
 static void test_agree(void)
 {
@@ -184,6 +215,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/qemu-fake/start-fails", test_start_fails);
 	g_test_add_func("/qemu-fake/refuse", test_refuse);
 	g_test_add_func("/qemu-fake/full", test_full);
+	g_test_add_func("/qemu-fake/reset", test_reset);
 	g_test_add_func("/qemu-fake/agree", test_agree);
 	return g_test_run();
 }

@@ -46,6 +46,10 @@ static void on_paused(struct engine_vm *vm, const char *reason, gpointer data)
 
 static void on_ready(struct engine_vm *vm, gboolean ready, gpointer data)
 {
+	struct fixture *f = data;
+
+	f->ready = ready;
+	f->ready_changes++;
 }
 
 static void on_addresses(struct engine_vm *vm, const char *const *addresses, gpointer data)
@@ -133,6 +137,13 @@ void fixture_vm_new(struct fixture *f)
 					.firmware = f->rom,
 					.network = VM_NETWORK_NONE };
 
+	if (f->image) {
+		config.firmware = NULL;
+		config.kernel = f->image->kernel;
+		config.initrd = f->image->initrd;
+		config.cmdline = f->image->cmdline;
+		config.memory_bytes = 256 << 20;
+	}
 	g_assert_null(f->vm);
 	f->vm = engine_qemu.vm_new(f->engine, &config, &events, f);
 }

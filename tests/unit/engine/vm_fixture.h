@@ -12,9 +12,11 @@ struct fixture {
 	struct engine *engine;
 	struct engine_vm *vm;
 	char *rom, *log;
+	const struct image_status *image; /* boot this instead of the ROM; borrowed */
 	/* reported so far */
 	guint started, adopted, resumed, paused, exited;
-	gboolean adopted_paused;
+	gboolean adopted_paused, ready;
+	guint ready_changes;
 	char *pause_reason, *reason;
 	enum engine_exit_cause cause;
 	guint status;

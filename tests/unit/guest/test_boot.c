@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "daemon/model/nouns.h"
+#include "tests/unit/guest/tiny.h"
 #include "tests/unit/guest/vm.h"
 
 static void set_up(struct vm_here *vm, gconstpointer data)

@@ -10,10 +10,7 @@ struct vm_here {
 	gint64 started_us;
 };
 
-/* tiny_image(status): build the image into the tests' cache unless what is there is of this very build. */
 struct image_status;
-void tiny_image(struct image_status *status);
-
 void vm_here_init(struct vm_here *vm, const struct image_status *image);
 int vm_here_qmp(struct vm_here *vm);                      /* a blocking connection to its monitor, ready for commands */
 gboolean vm_here_wait(struct vm_here *vm, guint seconds); /* QEMU has ended by itself in time */

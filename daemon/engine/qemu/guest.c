@@ -7,6 +7,7 @@
 #define LINK_RETRY_MS    1000u
 #define QUICK_REFRESH_MS 500u
 #define QUICK_REFRESHES  6u
+#define STREAM_GRACE_US  (2 * G_USEC_PER_SEC)
 
 static void connect_stream(struct guest *guest);
 static void refresh_later(struct guest *guest);
@@ -90,7 +91,7 @@ static void refresh_later(struct guest *guest)
 		return;
 	gboolean quick = guest->quick_refreshes > 0 && !(guest->addresses && guest->addresses[0]);
 	guest->quick_refreshes -= quick;
-	guest->refresh = g_timeout_add(quick ? QUICK_REFRESH_MS : GUEST_REFRESH_MS, on_refresh, guest);
+	guest->refresh = g_timeout_add(quick ? guest->quick_refresh_ms : GUEST_REFRESH_MS, on_refresh, guest);
 }
 
 /* ---- ready ---- */
@@ -119,6 +120,8 @@ struct guest *guest_new(const char *run_dir, const struct guest_events *events, 
 	struct guest *guest = g_new0(struct guest, 1);
 	guest->run_dir = g_strdup(run_dir);
 	guest->events = events;
+	guest->stream_grace_us = STREAM_GRACE_US;
+	guest->quick_refresh_ms = QUICK_REFRESH_MS;
 	guest->user_data = user_data;
 	guest->qga = qga_new(run_dir, &qga_events, guest);
 	guest->mux = mux_new(&mux_events, guest);

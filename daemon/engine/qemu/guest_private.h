@@ -12,12 +12,15 @@ struct guest {
 	gboolean open;
 	struct qga *qga;
 	struct mux *mux;
-	char **addresses;      /* as told last */
-	guint refresh;         /* timer: ask for addresses again */
+	char **addresses; /* as told last */
+	guint refresh;    /* timer: ask for addresses again */
+	guint quick_refresh_ms;
 	guint quick_refreshes; /* addresses often come a little after the agent: asked for sooner at first */
 	guint64 refreshing;    /* command at the agent */
 	guint link_retry;      /* timer: connect the stream port again */
 	gint64 ready_at;       /* µs, monotonic */
+	/* How long after the agent's first answer the stream port may take: a guest of ours opens both together. */
+	gint64 stream_grace_us;
 	/* exec: */
 	GQueue pending; /* struct pending: not yet known whether the stream port will answer */
 	guint pending_timer;

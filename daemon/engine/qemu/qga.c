@@ -37,7 +37,7 @@ struct qga {
 	gboolean ready, told_ready;
 	gboolean stale; /* bytes may come that answer nothing of ours: sync before the next command */
 	guint in_source, out_source, deadline, tell;
-	guint backoff_ms, timeout_ms;
+	guint backoff_ms, backoff_min_ms, timeout_ms;
 	guint sync_rounds; /* syncs since a command was answered */
 	gint32 sync_id;
 	gsize read_bytes; /* since the command was sent */
@@ -76,8 +76,7 @@ struct qga *qga_new(const char *run_dir, const struct qga_events *events, gpoint
 	qga->events = events;
 	qga->user_data = user_data;
 	qga->fd = -1;
-	qga->backoff_ms = BACKOFF_MIN_MS;
-	qga->timeout_ms = LIMIT_GUEST_TIMEOUT_MS;
+	qga_set_timing(qga, LIMIT_GUEST_TIMEOUT_MS, BACKOFF_MIN_MS);
 	qga_lines_init(&qga->lines);
 	qga->out = g_byte_array_new();
 	g_queue_init(&qga->waiting);
@@ -363,7 +362,7 @@ static void answered(struct qga *qga, const char *line)
 	set_state(qga, QGA_IDLE);
 	qga->sync_rounds = 0;
 	if (is_ping) {
-		qga->backoff_ms = BACKOFF_MIN_MS;
+		qga->backoff_ms = qga->backoff_min_ms;
 		set_ready(qga, TRUE);
 	}
 	next(qga);
@@ -435,7 +434,7 @@ void qga_port_opened(struct qga *qga, gboolean open)
 	disconnect(qga);
 	source_clear(&qga->deadline);
 	fail_all(qga, POLDER_ERROR_UNAVAILABLE, "the guest agent went away");
-	qga->backoff_ms = BACKOFF_MIN_MS;
+	qga->backoff_ms = qga->backoff_min_ms;
 	set_ready(qga, FALSE);
 	if (open) {
 		set_state(qga, QGA_WAITING);
@@ -481,9 +480,10 @@ void qga_cancel(struct qga *qga, guint64 number)
 		qga->current->callback = NULL;
 }
 
-void qga_set_timeout(struct qga *qga, guint timeout_ms)
+void qga_set_timing(struct qga *qga, guint timeout_ms, guint backoff_ms)
 {
 	qga->timeout_ms = timeout_ms;
+	qga->backoff_ms = qga->backoff_min_ms = backoff_ms;
 }
 
 gboolean qga_post(struct qga *qga, const char *execute)

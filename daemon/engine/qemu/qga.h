@@ -47,5 +47,6 @@ void qga_cancel(struct qga *qga, guint64 number);
 /* qga_post(qga, execute): send a command that is never answered, now. FALSE when the agent is not ready. */
 gboolean qga_post(struct qga *qga, const char *execute);
 
-/* qga_set_timeout(qga, timeout_ms): another deadline than LIMIT_GUEST_TIMEOUT_MS: what the tests wait for. */
-void qga_set_timeout(struct qga *qga, guint timeout_ms);
+/* qga_set_timing(qga, timeout_ms, backoff_ms): another deadline than LIMIT_GUEST_TIMEOUT_MS, and another time after a
+ * first failure until it is tried again (doubled from then on): for tests, which wait for both. */
+void qga_set_timing(struct qga *qga, guint timeout_ms, guint backoff_ms);

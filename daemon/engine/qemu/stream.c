@@ -9,9 +9,6 @@
 #include "daemon/model/error.h"
 #include "daemon/model/limits.h"
 
-/* How long after the agent's first answer the stream port may take: a guest of ours opens both together. */
-#define STREAM_GRACE_US (2 * G_USEC_PER_SEC)
-
 struct pending {
 	struct guest *guest;
 	struct client *client;
@@ -64,7 +61,7 @@ void guest_exec_pending(struct guest *guest)
 {
 	if (g_queue_is_empty(&guest->pending))
 		return;
-	gint64 left = guest->ready_at + STREAM_GRACE_US - g_get_monotonic_time();
+	gint64 left = guest->ready_at + guest->stream_grace_us - g_get_monotonic_time();
 	gboolean may_answer = mux_is_attached(guest->mux) && !mux_is_answered(guest->mux);
 	if (may_answer && qga_is_ready(guest->qga) && left > 0) {
 		if (!guest->pending_timer)

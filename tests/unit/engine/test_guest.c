@@ -6,8 +6,12 @@
 #include "daemon/engine/qemu/guest_private.h"
 #include "daemon/engine/qemu/stream.h"
 #include "daemon/model/error.h"
+#include "daemon/model/limits.h"
 #include "tests/unit/engine/fake_guest.h"
 
+#define BACKOFF_MS       25
+#define QUICK_REFRESH_MS 50
+#define STREAM_GRACE_US  (200 * G_TIME_SPAN_MILLISECOND)
 #define SHORT_TIMEOUT_MS 150
 
 struct world {
@@ -42,6 +46,9 @@ static void world_init(struct world *world, enum fake_mode mode)
 	fake_agent_init(&world->agent);
 	world->agent.mode = mode;
 	world->guest = guest_new(world->agent.dir, &events, world);
+	world->guest->stream_grace_us = STREAM_GRACE_US;
+	world->guest->quick_refresh_ms = QUICK_REFRESH_MS;
+	qga_set_timing(guest_qga(world->guest), LIMIT_GUEST_TIMEOUT_MS, BACKOFF_MS);
 }
 
 static void world_clear(struct world *world)
@@ -100,7 +107,7 @@ static void test_no_socket_yet(void)
 	g_autofree char *path = g_build_filename(world.agent.dir, "guest.sock", NULL);
 	unlink(path);
 	guest_port_opened(world.guest, TRUE);
-	gint64 until = g_get_monotonic_time() + 300 * G_TIME_SPAN_MILLISECOND;
+	gint64 until = g_get_monotonic_time() + 100 * G_TIME_SPAN_MILLISECOND;
 	WAIT_FOR(g_get_monotonic_time() > until);
 	g_assert_false(world.ready);
 	struct fake_port old = world.agent.port;
@@ -113,7 +120,7 @@ static void test_silent_then_good(void)
 {
 	struct world world;
 	world_init(&world, FAKE_SILENT);
-	qga_set_timeout(guest_qga(world.guest), SHORT_TIMEOUT_MS);
+	qga_set_timing(guest_qga(world.guest), SHORT_TIMEOUT_MS, BACKOFF_MS);
 	guest_port_opened(world.guest, TRUE);
 	gint64 until = g_get_monotonic_time() + 2 * SHORT_TIMEOUT_MS * G_TIME_SPAN_MILLISECOND;
 	WAIT_FOR(g_get_monotonic_time() > until);
@@ -130,7 +137,7 @@ static void test_good_then_silent(void)
 {
 	struct world world;
 	world_init(&world, FAKE_GOOD);
-	qga_set_timeout(guest_qga(world.guest), SHORT_TIMEOUT_MS);
+	qga_set_timing(guest_qga(world.guest), SHORT_TIMEOUT_MS, BACKOFF_MS);
 	world.agent.interfaces = "[]"; /* asked again soon */
 	world_ready(&world);
 	WAIT_FOR(world.agent.interface_asks == 1);
@@ -145,9 +152,9 @@ static void check_never_ready(enum fake_mode mode)
 {
 	struct world world;
 	world_init(&world, mode);
-	qga_set_timeout(guest_qga(world.guest), SHORT_TIMEOUT_MS);
+	qga_set_timing(guest_qga(world.guest), SHORT_TIMEOUT_MS, BACKOFF_MS);
 	guest_port_opened(world.guest, TRUE);
-	gint64 until = g_get_monotonic_time() + 800 * G_TIME_SPAN_MILLISECOND;
+	gint64 until = g_get_monotonic_time() + 300 * G_TIME_SPAN_MILLISECOND;
 	guint turns = 0;
 	WAIT_FOR(++turns && g_get_monotonic_time() > until);
 	g_assert_cmpuint(world.ready_changes, ==, 0);

@@ -23,6 +23,7 @@ struct api_config {
 	guint64 agent_pid;
 	guint64 owner_uid; /* who started the daemon: allowed besides root */
 	guint64 group_gid; /* whose members are allowed; (guint64)-1: none */
+	guint lease_ms;    /* of throwaway VMs; 0: LIMIT_EPHEMERAL_LEASE_MS */
 };
 
 /* api_new(config, listening): serve on `listening` (referenced), a non-blocking unix stream socket that listens already. */

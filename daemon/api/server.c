@@ -84,6 +84,8 @@ struct api *api_new(const struct api_config *config, GSocket *listening)
 	struct api *api = g_new0(struct api, 1);
 
 	api->config = *config;
+	if (!api->config.lease_ms)
+		api->config.lease_ms = LIMIT_EPHEMERAL_LEASE_MS;
 	api->connections = g_rc_box_new0(guint);
 	api->requests = g_hash_table_new(NULL, NULL);
 	api->waits = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, wait_list_free);

@@ -142,7 +142,7 @@ static void create_try(struct request *request)
 		op->vm.name = g_strdup(op->name);
 	}
 	if (op->vm.ephemeral && !op->lease)
-		store_lease_grant_async(request->store, LIMIT_EPHEMERAL_LEASE_MS, NULL, create_leased,
+		store_lease_grant_async(request->store, request->api->config.lease_ms, NULL, create_leased,
 					request_ref(request));
 	else
 		create_put(request);

@@ -162,7 +162,7 @@ void hold_begin(struct api *api, const char *name)
 
 	g_hash_table_insert(api->held, g_strdup(name), GUINT_TO_POINTER(count + 1));
 	if (!api->hold_source)
-		api->hold_source = g_timeout_add(LIMIT_EPHEMERAL_LEASE_MS / 3, hold_tick, api);
+		api->hold_source = g_timeout_add(api->config.lease_ms / 3, hold_tick, api);
 	if (vm && vm->lease)
 		store_lease_keep_alive_async(api->config.store, vm->lease, NULL, NULL, NULL);
 }

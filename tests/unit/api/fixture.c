@@ -127,7 +127,7 @@ static void on_lost(gpointer user_data)
 {
 }
 
-static void open_api(struct fixture *fixture)
+static void open_api(struct fixture *fixture, const struct fixture_options *options)
 {
 	g_autoptr(GSocketAddress) address = g_unix_socket_address_new(fixture->dirs.socket);
 	g_autoptr(GError) error = NULL;
@@ -137,7 +137,8 @@ static void open_api(struct fixture *fixture)
 				     .dirs = &fixture->dirs,
 				     .agent_pid = 1,
 				     .owner_uid = getuid(),
-				     .group_gid = (guint64)-1 };
+				     .group_gid = options->group_gid ? options->group_gid : (guint64)-1,
+				     .lease_ms = options->lease_ms };
 
 	fixture->listening =
 		g_socket_new(G_SOCKET_FAMILY_UNIX, G_SOCKET_TYPE_STREAM, G_SOCKET_PROTOCOL_DEFAULT, &error);
@@ -151,6 +152,13 @@ static void open_api(struct fixture *fixture)
 
 void fixture_init(struct fixture *fixture)
 {
+	static const struct fixture_options usual = { 0 };
+
+	fixture_init_with(fixture, &usual);
+}
+
+void fixture_init_with(struct fixture *fixture, const struct fixture_options *options)
+{
 	static const struct store_cache_funcs funcs = { .ready = on_ready,
 							.changed = on_changed,
 							.settled = on_settled };
@@ -160,8 +168,8 @@ void fixture_init(struct fixture *fixture)
 
 	memset(fixture, 0, sizeof(*fixture));
 	fixture->stream_fd = -1;
-	fixture->dir = g_dir_make_tmp("polder-api-XXXXXX", &error);
-	g_assert_no_error(error);
+	fixture->dir = g_build_filename(options->parent ? options->parent : g_get_tmp_dir(), "polder-api-XXXXXX", NULL);
+	g_assert_nonnull(g_mkdtemp(fixture->dir));
 	dirs_init(&fixture->dirs, fixture->dir, NULL);
 	g_assert_cmpint(g_mkdir_with_parents(fixture->dirs.run, 0700), ==, 0);
 	path = g_build_filename(fixture->dir, "store.db", NULL);
@@ -180,7 +188,7 @@ void fixture_init(struct fixture *fixture)
 	fixture->control = control_new(fixture->store, fixture->cache);
 	fixture_until(&fixture->ready);
 	fixture_wait(store_cache_get(fixture->cache, "/host/h1"));
-	open_api(fixture);
+	open_api(fixture, options);
 }
 
 static void remove_tree(const char *path)

@@ -25,7 +25,15 @@ struct fixture {
 	gboolean ready;
 };
 
+/* What is unusual about it; zero: nothing. */
+struct fixture_options {
+	const char *parent; /* directory to make its own in; NULL: the temporary one */
+	guint lease_ms;     /* of throwaway VMs */
+	guint64 group_gid;  /* whose members may use the API; 0: none */
+};
+
 void fixture_init(struct fixture *fixture);
+void fixture_init_with(struct fixture *fixture, const struct fixture_options *options);
 void fixture_clear(struct fixture *fixture);
 
 /* fixture_until(flag): iterate until *flag, at most 30 s. */

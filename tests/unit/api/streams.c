@@ -8,6 +8,8 @@
 #include "daemon/model/limits.h"
 #include "guest/protocol.h"
 
+#define LAST_WORDS_ROUNDS 500u
+
 /* A WebSocket client, as small as can be. */
 struct client {
 	int fd;
@@ -361,11 +363,92 @@ static void test_logs(void)
 	fixture_clear(&fixture);
 }
 
+/* The next message that is not about waiting. */
+static int word_wait(struct client *client)
+{
+	int kind;
+
+	do
+		kind = message_wait(client, NULL);
+	while (kind == STREAM_STATUS);
+	return kind;
+}
+
+/* The agent closes at once after its last words, while the client gives credit for output: EXIT arrives every time. */
+static void test_last_words(void)
+{
+	const guint32 credit = GUINT32_TO_LE(3), status = GUINT32_TO_LE(7);
+	struct fixture fixture;
+	guint exits = 0;
+
+	fixture_init(&fixture);
+	create(&fixture, "");
+	for (guint i = 0; i < LAST_WORDS_ROUNDS; i++) {
+		struct client client;
+
+		client_open(&fixture, &client, "/v1/vms/a/console");
+		fixture_wait(fixture.stream_fd >= 0);
+		if (i % 2)
+			while (g_main_context_iteration(NULL, FALSE))
+				;
+		/* Each is there before the server has had its turn: it meets credit and a closed agent together. */
+		agent_send(&fixture, STREAM_STDOUT, "out", 3);
+		message_send(&client, STREAM_CREDIT, &credit, sizeof(credit));
+		agent_send(&fixture, STREAM_EXIT, &status, sizeof(status));
+		close(fixture.stream_fd);
+		fixture.stream_fd = -1;
+		if (word_wait(&client) == STREAM_STDOUT)
+			exits += word_wait(&client) == STREAM_EXIT;
+		client_clear(&client);
+		fixture_wait(api_connections(fixture.api) == 0);
+	}
+	g_test_message("EXIT arrived in %u of %u rounds", exits, LAST_WORDS_ROUNDS);
+	g_assert_cmpuint(exits, ==, LAST_WORDS_ROUNDS);
+	fixture_clear(&fixture);
+}
+
+/* A client that still sends credit when the server has said its last: it can, and reads everything. */
+static void test_late_credit(void)
+{
+	static const guint8 data[STREAM_PAYLOAD_MAX];
+	static const guint8 close_frame[] = { 0x88, 0x80, 0, 0, 0, 0 };
+	const guint32 credit = GUINT32_TO_LE(sizeof(data)), status = 0;
+	struct fixture fixture;
+	struct client client;
+
+	fixture_init(&fixture);
+	create(&fixture, "");
+	client_open(&fixture, &client, "/v1/vms/a/console");
+	fixture_wait(fixture.stream_fd >= 0);
+	for (guint i = 0; i < 4; i++)
+		agent_send(&fixture, STREAM_STDOUT, data, sizeof(data));
+	agent_send(&fixture, STREAM_EXIT, &status, sizeof(status));
+	/* The server has sent everything up to its close. */
+	fixture_wait((client_read(&client), client.in->len > 2 && client.in->data[client.in->len - 4] == 0x88));
+	while (g_main_context_iteration(NULL, FALSE))
+		;
+	for (guint i = 0; i < 4; i++) {
+		g_assert_cmpint(word_wait(&client), ==, STREAM_STDOUT);
+		message_send(&client, STREAM_CREDIT, &credit, sizeof(credit)); /* fails when the server has let go */
+		while (g_main_context_iteration(NULL, FALSE))
+			;
+	}
+	g_assert_cmpint(word_wait(&client), ==, STREAM_EXIT);
+	g_assert_cmpint(word_wait(&client), ==, -1);
+	g_assert_cmpuint(api_connections(fixture.api), ==, 1);
+	g_assert_cmpint(send(client.fd, close_frame, sizeof(close_frame), MSG_NOSIGNAL), ==, sizeof(close_frame));
+	fixture_wait(api_connections(fixture.api) == 0); /* at once, and not after the linger */
+	client_clear(&client);
+	fixture_clear(&fixture);
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/api/streams/exec", test_exec);
 	g_test_add_func("/api/streams/client-leaves", test_client_leaves);
+	g_test_add_func("/api/streams/last-words", test_last_words);
+	g_test_add_func("/api/streams/late-credit", test_late_credit);
 	g_test_add_func("/api/streams/slow-client", test_slow_client);
 	g_test_add_func("/api/streams/flooding-client", test_flooding_client);
 	g_test_add_func("/api/streams/broken-frames", test_broken_frames);

@@ -1,7 +1,7 @@
 /* Goal: what is stopped takes no memory, and a start that does not fit is refused with the reason and changes nothing. */
 #include "tests/unit/api/fixture.h"
 
-#include <string.h>
+#include "daemon/api/record.h"
 
 #define SIX_GIB   "6442450944" /* of the host's 8 */
 #define VM_A      "{\"name\":\"a\",\"image\":\"tiny\",\"memory_bytes\":" SIX_GIB "}"
@@ -62,7 +62,8 @@ static void test_ended_by_itself(void)
 					 json_object_get_string_member(vm, "uuid"));
 	}
 	fixture_put(&fixture, "/status/a", status);
-	fixture_wait(strstr(g_bytes_get_data(store_cache_get(fixture.cache, "/status/a")->value, NULL), "stopped"));
+	fixture_wait(record_value_is(record_get(store_cache_get(fixture.cache, "/status/a")->value, "state"),
+				     "\"stopped\""));
 	expect(&fixture, CREATE, VM_B, 409, "no-capacity");
 	expect(&fixture, "POST /v1/vms/a/stop?wait_ms=5000", NULL, 200, NULL);
 	assert_vm(&fixture, "stopped", 1);

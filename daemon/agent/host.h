@@ -24,11 +24,13 @@ void host_inspect(struct host *host, const char *name);
 
 /* host_merge(host, found): add what an engine's probe filled into a record that noun_init() made. */
 void host_merge(struct host *host, const struct host *found);
+/* host_add_limit(host, limit): add a line on what this host can't do, and why. */
 void host_add_limit(struct host *host, const char *limit);
 
 /* ---- The record: /host/NAME on a lease that is kept alive as long as we live ---- */
 
 struct host_record;
+/* host_record_new(store): writes nothing before host_record_publish(). */
 struct host_record *host_record_new(struct store *store);
 void host_record_free(struct host_record *record); /* stops keeping it alive; NULL is fine */
 /* host_record_set_intervals(record, lease_ms, keep_alive_ms): for tests that can't wait; before publishing. */

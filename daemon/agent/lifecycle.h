@@ -110,6 +110,7 @@ struct vm_life {
 	char name[];
 };
 
+/* lifecycle_new(env, name): nothing is known of it yet. `env` must outlive it. */
 struct vm_life *lifecycle_new(const struct life_env *env, const char *name);
 void lifecycle_free(struct vm_life *vm); /* lets what runs run on; NULL is fine */
 
@@ -141,4 +142,5 @@ gboolean lifecycle_status(const struct vm_life *vm, struct status *status);
 /* lifecycle_stream_open(vm, stream, error): as engine_ops.stream_open; also the log of a VM that does not run. */
 int lifecycle_stream_open(struct vm_life *vm, const struct engine_stream *stream, GError **error);
 
+/* life_name(state): for messages. */
 const char *life_name(enum life state);

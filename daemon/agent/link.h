@@ -24,6 +24,7 @@ struct agent_stream_request {
 /* agent_link_new(fd, lost, user_data): takes ownership of fd. `lost` is called once when the agent is gone; pending
  * requests have then ended with UNAVAILABLE. */
 struct agent_link *agent_link_new(int fd, void (*lost)(gpointer user_data), gpointer user_data);
+/* agent_link_free(link): closes it; what is pending ends with UNAVAILABLE. NULL is fine. */
 void agent_link_free(struct agent_link *link);
 
 /* agent_link_stream_async(link, request, …): ends within LIMIT_GUEST_TIMEOUT_MS. finish: the stream's fd, owned by the

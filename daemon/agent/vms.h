@@ -38,6 +38,7 @@ void vms_engines_changed(struct vms *vms);
 /* vms_tick(vms): carry out what is due by config->now_us. Only needed with a clock of one's own. */
 void vms_tick(struct vms *vms);
 
+/* vms_count(vms): how many VMs are known, in whatever state. */
 guint vms_count(const struct vms *vms);
 /* Nothing is queued (timers may still be set). */
 gboolean vms_settled(const struct vms *vms);

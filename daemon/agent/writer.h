@@ -18,6 +18,7 @@ struct writer_source {
 	gpointer user_data;
 };
 
+/* writer_new(store): keeps a reference of the store. */
 struct writer *writer_new(struct store *store);
 void writer_free(struct writer *writer); /* what was not written is dropped; NULL is fine */
 

@@ -19,4 +19,5 @@ void sim_clock_free(struct sim_clock *clock);
 
 /* sim_clock_set(clock, alarm, due_us): set, or set to another time. */
 void sim_clock_set(struct sim_clock *clock, struct sim_alarm *alarm, gint64 due_us);
+/* sim_clock_cancel(clock, alarm): fine when it is not set. */
 void sim_clock_cancel(struct sim_clock *clock, struct sim_alarm *alarm);

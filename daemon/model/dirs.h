@@ -18,6 +18,7 @@ struct dirs {
 /* dirs_init(dirs, root, socket): `root` and `socket` may be NULL. Also honours POLDER_ROOT and POLDER_SOCKET when the
  * arguments are NULL. Computes paths only; creates nothing. */
 void dirs_init(struct dirs *dirs, const char *root, const char *socket);
+/* dirs_clear(dirs): free the paths. */
 void dirs_clear(struct dirs *dirs);
 
 /* dirs_vm_run(dirs, name): run/vm/NAME, a VM's run directory. dirs_vm_state: state/vm/NAME (its logs). Caller frees. */

@@ -15,6 +15,7 @@ struct image_builder;
  * with READY or FAILED. Borrowed. */
 typedef void (*image_progress_func)(const char *name, const struct image_status *status, gpointer user_data);
 
+/* image_builder_new(dirs, progress, user_data): sweeps away what a builder before left half-made. */
 struct image_builder *image_builder_new(const struct dirs *dirs, image_progress_func progress, gpointer user_data);
 void image_builder_free(struct image_builder *builder); /* ends running builds and waits for their processes */
 

@@ -22,6 +22,7 @@ struct image_cache {
 	char *images, *builds, *packages;
 };
 
+/* image_cache_init(cache, root): compute the paths under the cache's root. image_cache_clear frees them. */
 void image_cache_init(struct image_cache *cache, const char *root);
 void image_cache_clear(struct image_cache *cache);
 

@@ -35,6 +35,7 @@ gsize client_credit(const struct client *client);
 
 /* client_send(client, kind, payload, bytes): at most STREAM_PAYLOAD_MAX bytes; STDOUT and STDERR within client_credit. */
 void client_send(struct client *client, guint8 kind, const void *payload, gsize bytes);
+/* client_send_u32(client, kind, value): client_send() of 4 bytes, little-endian. */
 void client_send_u32(struct client *client, guint8 kind, guint32 value);
 
 /* client_consumed(client, bytes): `bytes` of its STDIN were consumed: gives CREDIT. FALSE (and nothing is sent): it has

@@ -37,6 +37,7 @@ void guest_free(struct guest *guest);
  * agent port. TRUE again while open starts over: the guest rebooted, or its agent was started again. */
 void guest_port_opened(struct guest *guest, gboolean open);
 
+/* guest_is_ready(guest): the agent answered, and has not stopped answering. */
 gboolean guest_is_ready(const struct guest *guest);
 
 /* guest_shutdown(guest): ask the agent to power the guest off; no answer comes. FALSE when no agent is ready. */

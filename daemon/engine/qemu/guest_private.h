@@ -29,6 +29,7 @@ struct guest {
 
 /* guest_exec_pending(guest): see what pending sessions can become now. */
 void guest_exec_pending(struct guest *guest);
+/* guest_exec_pending_end(guest, reason): refuse what is pending. guest_execs_end: end what runs over guest-exec. */
 void guest_exec_pending_end(struct guest *guest, const char *reason);
 void guest_execs_end(struct guest *guest, const char *reason);
 

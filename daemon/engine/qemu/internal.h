@@ -27,6 +27,7 @@ struct qemu_engine {
 	guint qmp_timeout_ms, start_timeout_ms, reconnect_ms;
 };
 
+/* qemu_engine_ref, qemu_engine_unref: from any thread; the last one frees it. */
 struct qemu_engine *qemu_engine_ref(struct qemu_engine *engine);
 void qemu_engine_unref(struct qemu_engine *engine);
 
@@ -80,7 +81,9 @@ void monitor_connect(struct qemu_vm *vm);
 /* monitor_pause, monitor_resume: ask; when QMP is not connected now, as soon as it is. */
 void monitor_pause(struct qemu_vm *vm);
 void monitor_resume(struct qemu_vm *vm);
+/* monitor_powerdown(vm): press the guest's power button. FALSE when QMP is not connected now. */
 gboolean monitor_powerdown(struct qemu_vm *vm);
+/* monitor_disconnect(vm): no event and no new attempt any more. */
 void monitor_disconnect(struct qemu_vm *vm);
 
 /* ---- probe.c ---- */

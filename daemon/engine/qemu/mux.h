@@ -20,6 +20,7 @@ struct mux_events {
 	void (*lost)(const char *reason, gpointer user_data);
 };
 
+/* mux_new(events, user_data): detached. `events` must outlive it. */
 struct mux *mux_new(const struct mux_events *events, gpointer user_data);
 
 /* mux_free(mux): ends its sessions with `reason`. NULL mux is fine. */
@@ -31,8 +32,10 @@ void mux_attach(struct mux *mux, int fd);
 /* mux_detach(mux, reason): close the link and end its sessions; no lost event. */
 void mux_detach(struct mux *mux, const char *reason);
 
+/* mux_is_attached(mux): it has a link. mux_is_answered: and the guest answered its HELLO: sessions may be opened. */
 gboolean mux_is_attached(const struct mux *mux);
 gboolean mux_is_answered(const struct mux *mux);
+/* mux_sessions(mux): how many are open. */
 guint mux_sessions(const struct mux *mux);
 gsize mux_queued(const struct mux *mux); /* bytes that wait for the guest to take them */
 

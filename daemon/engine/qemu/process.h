@@ -17,6 +17,7 @@ gboolean process_find(const char *run_dir, struct process *process, GError **err
 
 /* process_find_child(run_dir, process): look for QEMU again: polder-vm may have been found before it had forked it. */
 void process_find_child(const char *run_dir, struct process *process);
+/* process_clear(process): close its pidfds; it becomes PROCESS_NONE. */
 void process_clear(struct process *process);
 
 /* process_kill(process): SIGKILL to QEMU, so that polder-vm records its end; to polder-vm (with which QEMU dies) when

@@ -32,7 +32,9 @@ struct qga *qga_new(const char *run_dir, const struct qga_events *events, gpoint
 /* qga_free(qga): callbacks of waiting commands are not called. NULL is fine. */
 void qga_free(struct qga *qga);
 
+/* qga_port_opened(qga, open): as guest_port_opened(). */
 void qga_port_opened(struct qga *qga, gboolean open);
+/* qga_is_ready(qga): it answered a sync and a ping, and has not stopped answering. */
 gboolean qga_is_ready(const struct qga *qga);
 
 /* qga_command(qga, execute, arguments, callback, user_data): queue a command; `arguments` (nullable) is taken. Its

@@ -15,6 +15,7 @@ struct intent {
 
 /* intent_write(run_dir, intent, error): atomic and durable, the directory too. */
 gboolean intent_write(const char *run_dir, const struct intent *intent, GError **error);
+/* intent_read(run_dir, intent, error): NOT_FOUND, or CORRUPT when it does not name a VM. intent_clear frees it. */
 gboolean intent_read(const char *run_dir, struct intent *intent, GError **error);
 void intent_clear(struct intent *intent);
 
@@ -30,6 +31,7 @@ struct exit_record {
 
 /* exit_record_read: FALSE when there is none (POLDER_ERROR_NOT_FOUND) or it can't be read. */
 gboolean exit_record_read(const char *run_dir, struct exit_record *record, GError **error);
+/* exit_record_clear(record): free it; fine after a failed read. */
 void exit_record_clear(struct exit_record *record);
 
 /* rundir_prepare(run_dir, error): make it (0700) if need be and remove what an earlier run left in it. */
@@ -46,4 +48,5 @@ gboolean rundir_launching(const char *run_dir);
 
 /* rundir_remove(run_dir): remove the directory and what Polder puts in it. */
 void rundir_remove(const char *run_dir);
+/* rundir_remove_sockets(run_dir): what a polder-vm that was killed left. */
 void rundir_remove_sockets(const char *run_dir);

@@ -104,6 +104,10 @@ static void restart_agent(struct play *play)
 	for (guint i = 0; i < NAMES; i++) {
 		struct machine *machine = world_machine(&play->world, play->vms[i].name);
 
+		if (machine && machine->alive && !machine->started && g_rand_boolean(play->rand)) {
+			machine->alive = FALSE; /* the agent had made its directory, and no more */
+			machine->cut_short = TRUE;
+		}
 		if (machine && g_rand_int_range(play->rand, 0, 4) == 0)
 			world_machine_ends(machine, ENGINE_EXIT_PANIC);
 		if (g_rand_int_range(play->rand, 0, 4) == 0)

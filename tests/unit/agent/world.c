@@ -96,7 +96,7 @@ static void fake_start(struct engine_vm *engine_vm)
 	machine->uuid = g_strdup(vm->uuid);
 	machine->run = vm->run;
 	machine->has_dir = machine->alive = machine->paused = machine->says_started = TRUE;
-	machine->started = machine->ended = FALSE;
+	machine->started = machine->ended = machine->cut_short = FALSE;
 	machine->starts++;
 }
 

@@ -122,11 +122,9 @@ int vm_exec(struct client *client, const char *name, const struct exec_request *
 	g_autofree char *open = open_json(request, error);
 	g_autofree char *path = g_strdup_printf("/v1/vms/%s/exec?wait_ms=%" G_GUINT64_FORMAT "%s", name,
 						request->wait_ms, request->remove ? "&remove=true" : "");
-	g_autofree char *check = g_strdup_printf("/v1/vms/%s", name);
 	g_autofree char *what = g_strdup_printf("VM %s", name);
 	struct stream_config config = {
 		.path = path,
-		.check_path = check,
 		.open = open,
 		.what = what,
 		.fd_in = STDIN_FILENO,
@@ -142,10 +140,10 @@ int vm_exec(struct client *client, const char *name, const struct exec_request *
 	if (!open)
 		return -1;
 	if (!stream_run(client, &config, &result, &broken)) {
-		/* No such VM is the caller's mistake; anything else is ours. */
-		status = polder_error_exit_status(broken);
-		if (status == 1)
-			status = STATUS_POLDER_FAILED;
+		/* No such VM is the caller's mistake; nothing else may look like the command's own status. */
+		status = g_error_matches(broken, POLDER_ERROR, POLDER_ERROR_NOT_FOUND)
+				 ? polder_error_exit_status(broken)
+				 : STATUS_POLDER_FAILED;
 		g_propagate_error(error, g_steal_pointer(&broken));
 		return status;
 	}
@@ -157,12 +155,10 @@ int vm_exec(struct client *client, const char *name, const struct exec_request *
 int vm_attach(struct client *client, const char *name, GError **error)
 {
 	g_autofree char *path = g_strdup_printf("/v1/vms/%s/console", name);
-	g_autofree char *check = g_strdup_printf("/v1/vms/%s", name);
 	g_autofree char *what = g_strdup_printf("VM %s", name);
 	gboolean terminal = isatty(STDIN_FILENO);
 	struct stream_config config = {
 		.path = path,
-		.check_path = check,
 		.what = what,
 		.fd_in = STDIN_FILENO,
 		.fd_out = STDOUT_FILENO,

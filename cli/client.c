@@ -196,6 +196,13 @@ static JsonNode *answer(struct client *client, SoupMessage *message, GBytes *byt
 	return node;
 }
 
+/* The daemon took the handshake: what follows is no answer. */
+static void on_switching(SoupMessage *message, gpointer cancellable)
+{
+	if (soup_message_get_status(message) == SOUP_STATUS_SWITCHING_PROTOCOLS)
+		g_cancellable_cancel(cancellable);
+}
+
 JsonNode *client_call(struct client *client, const struct client_request *request, GError **error)
 {
 	g_autoptr(SoupMessage) message = client_message(client, request->method, request->path);
@@ -208,6 +215,10 @@ JsonNode *client_call(struct client *client, const struct client_request *reques
 	g_return_val_if_fail(message, NULL);
 	if (request->body)
 		set_body(message, request->body);
+	if (request->handshake) {
+		soup_websocket_client_prepare_handshake(message, NULL, NULL, NULL);
+		g_signal_connect(message, "got-informational", G_CALLBACK(on_switching), cancellable);
+	}
 	timer = g_timeout_add((guint)MIN(request->wait_ms + CLIENT_TIMEOUT_MS, (guint64)G_MAXINT), call_too_late,
 			      &call);
 	soup_session_send_and_read_async(client->session, message, G_PRIORITY_DEFAULT, cancellable, call_done, &call);

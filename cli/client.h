@@ -24,6 +24,7 @@ struct client_request {
 	const char *path;   /* "/v1/vms", query included; names in it already checked */
 	JsonNode *body;     /* borrowed; NULL: none */
 	guint64 wait_ms;    /* what the request asks the daemon to wait */
+	gboolean handshake; /* a WebSocket's, to be told why it was refused; an error too when it no longer is */
 };
 
 /* client_call(client, request, error): the answer's JSON, an empty object when it has none. Caller unrefs. A problem the

@@ -27,14 +27,14 @@ static int list(struct invocation *invocation, const char *array, const struct v
 
 int verb_host_ls(struct invocation *invocation, GError **error)
 {
-	static const struct view_part parts[] = { { &host_noun, NULL, NULL }, { NULL } };
+	static const struct view_part parts[] = { { .noun = &host_noun }, { NULL } };
 
 	return list(invocation, "hosts", parts, error);
 }
 
 int verb_pool_ls(struct invocation *invocation, GError **error)
 {
-	static const struct view_part parts[] = { { &pool_noun, NULL, NULL }, { NULL } };
+	static const struct view_part parts[] = { { .noun = &pool_noun }, { NULL } };
 
 	return list(invocation, "pools", parts, error);
 }
@@ -56,7 +56,7 @@ static JsonNode *hosts_reported(struct client *client, GError **error)
 
 int verb_host_show(struct invocation *invocation, GError **error)
 {
-	static const struct view_part parts[] = { { &host_noun, NULL, NULL }, { NULL } };
+	static const struct view_part parts[] = { { .noun = &host_noun }, { NULL } };
 	const char *name = invocation_argument(invocation, 0);
 	struct client *client = names_check(invocation, error) ? client_open(invocation, error) : NULL;
 	g_autoptr(JsonNode) answer = NULL;

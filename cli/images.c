@@ -14,11 +14,11 @@
 #define POLL_MS  200
 #define QUIET_MS 500
 
-static const struct view_part list_parts[] = { { &image_noun, NULL, NULL },
-					       { &image_status_noun, "status", NULL },
+static const struct view_part list_parts[] = { { .noun = &image_noun },
+					       { .noun = &image_status_noun, .member = "status" },
 					       { NULL } };
-static const struct view_part show_parts[] = { { &image_noun, NULL, NULL },
-					       { &image_status_noun, "status", "Status" },
+static const struct view_part show_parts[] = { { .noun = &image_noun },
+					       { .noun = &image_status_noun, .member = "status", .heading = "Status" },
 					       { NULL } };
 
 static JsonNode *image_get(struct client *client, const char *image, GError **error)

@@ -451,21 +451,20 @@ static void pump_clear(struct pump *pump)
 /* libsoup keeps the body of a refused WebSocket to itself: ask again in a way that tells. */
 static void explain_refusal(struct pump *pump, SoupMessage *message)
 {
+	struct client_request request = { .method = "GET", .path = pump->config->path, .handshake = TRUE };
 	guint status = soup_message_get_status(message);
-	g_autoptr(GError) why = NULL;
+	g_autofree char *cause = g_strdup(status ? soup_status_get_phrase(status) : pump->error->message);
 	g_autoptr(JsonNode) node = NULL;
 
-	if (status && pump->config->check_path)
-		node = client_get(pump->client, &why, "%s", pump->config->check_path);
-	if (why) {
-		g_clear_error(&pump->error);
-		pump->error = g_steal_pointer(&why);
-	} else {
-		g_autofree char *cause = g_strdup(status ? soup_status_get_phrase(status) : pump->error->message);
+	g_clear_error(&pump->error);
+	if (status)
+		node = client_call(pump->client, &request, &pump->error);
+	/* It would be taken by now, or the daemon went away: the refusal counts. */
+	if (!pump->error || g_error_matches(pump->error, POLDER_ERROR, POLDER_ERROR_UNAVAILABLE)) {
+		g_autoptr(GError) later = g_steal_pointer(&pump->error);
 
-		g_clear_error(&pump->error);
-		g_set_error(&pump->error, POLDER_ERROR, POLDER_ERROR_UNAVAILABLE,
-			    "can't connect to %s: %s; see 'polder ps'", pump->config->what, cause);
+		g_set_error(&pump->error, POLDER_ERROR, POLDER_ERROR_UNAVAILABLE, "can't connect to %s: %s",
+			    pump->config->what, later ? later->message : cause);
 	}
 }
 

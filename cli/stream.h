@@ -4,10 +4,9 @@
 #include "cli/client.h"
 
 struct stream_config {
-	const char *path;       /* of the WebSocket */
-	const char *check_path; /* plain GET that fails the same way when the WebSocket is refused: tells why */
-	const char *open;       /* exec: STREAM_OPEN's JSON; NULL: console */
-	const char *what;       /* "VM web", for messages */
+	const char *path; /* of the WebSocket */
+	const char *open; /* exec: STREAM_OPEN's JSON; NULL: console */
+	const char *what; /* "VM web", for messages */
 	int fd_in, fd_out, fd_err;
 	gboolean forward_input; /* else the command sees an empty standard input */
 	gboolean raw;           /* fd_in becomes a raw terminal; its size is passed on */

@@ -132,6 +132,14 @@ static void show_strings(const char *name, JsonArray *items)
 	}
 }
 
+static gboolean listed(const struct view_part *part, const struct field *field, const char *text)
+{
+	if (strcmp(text, "-") == 0 || (part->hide && g_strv_contains(part->hide, field->name)))
+		return FALSE;
+	return !part->only ||
+	       (g_strv_contains(part->only, field->name) && !(field->type == FIELD_BOOL && strcmp(text, "no") == 0));
+}
+
 void view_show(JsonObject *object, const struct view_part *parts)
 {
 	for (const struct view_part *part = parts; part->noun; part++) {
@@ -145,9 +153,11 @@ void view_show(JsonObject *object, const struct view_part *parts)
 			g_autofree char *name = label(field);
 			g_autofree char *text = field_format(field, value);
 
+			if (!listed(part, field, text))
+				continue;
 			if (value && JSON_NODE_HOLDS_ARRAY(value) && strlen(text) > SHORT_LIST_BYTES)
 				show_strings(name, json_node_get_array(value));
-			else if (strcmp(text, "-") != 0)
+			else
 				show_field(name, text);
 		}
 	}

@@ -9,7 +9,10 @@
 struct view_part {
 	const struct noun *noun;
 	const char *member;
-	const char *heading; /* view_show(): above its fields; NULL: none */
+	/* For view_show(): */
+	const char *heading;     /* above its fields; NULL: none */
+	const char *const *only; /* names of the fields to show, switches just when on; NULL: all */
+	const char *const *hide; /* names of fields that an earlier part tells; NULL: none */
 };
 
 /* view_list(answer, array, parts, wide): print a table of the objects in member `array`; columns are the fields of all

@@ -40,8 +40,8 @@ gboolean vm_check_running(JsonNode *view, GError **error)
 
 int verb_ps(struct invocation *invocation, GError **error)
 {
-	static const struct view_part parts[] = { { &vm_noun, NULL, NULL },
-						  { &status_noun, "status", NULL },
+	static const struct view_part parts[] = { { .noun = &vm_noun },
+						  { .noun = &status_noun, .member = "status" },
 						  { NULL } };
 	struct client *client = client_open(invocation, error);
 	g_autoptr(JsonNode) answer = client ? client_get(client, error, "/v1/vms") : NULL;
@@ -58,10 +58,12 @@ int verb_ps(struct invocation *invocation, GError **error)
 
 int verb_show(struct invocation *invocation, GError **error)
 {
+	static const char *const of_vm[] = { "uuid", NULL };
+	static const char *const decided[] = { "host", "strategy", "reason", "refused", NULL };
 	static const struct view_part parts[] = {
-		{ &vm_noun, NULL, NULL },
-		{ &status_noun, "status", "Status" },
-		{ &plan_noun, "plan", "Plan" },
+		{ .noun = &vm_noun },
+		{ .noun = &status_noun, .member = "status", .heading = "Status", .hide = of_vm },
+		{ .noun = &plan_noun, .member = "plan", .heading = "Plan", .only = decided },
 		{ NULL },
 	};
 	struct client *client = NULL;

@@ -81,7 +81,12 @@ static void begin(struct script *script)
 		send_u32(script, STREAM_EXIT, 7);
 	} else if (strcmp(script->path, "/flood") == 0)
 		flood(script);
-	else if (strcmp(script->path, "/overrun") == 0)
+	else if (strcmp(script->path, "/blocked") == 0) {
+		/* More than a pipe holds, and the end, before the signal. */
+		for (guint sent = 0; sent < STREAM_WINDOW; sent += sizeof(chunk))
+			send(script, STREAM_STDOUT, chunk, sizeof(chunk));
+		send_u32(script, STREAM_EXIT, 0);
+	} else if (strcmp(script->path, "/overrun") == 0)
 		for (guint i = 0; i < 2 * STREAM_WINDOW / sizeof(chunk); i++)
 			send(script, STREAM_STDOUT, chunk, sizeof(chunk));
 	else if (strcmp(script->path, "/signal") == 0)
@@ -129,7 +134,8 @@ static void on_message(SoupWebsocketConnection *socket, gint type, GBytes *messa
 		break;
 	case STREAM_SIGNAL:
 		script->signal = GUINT32_FROM_LE(number);
-		send_u32(script, STREAM_EXIT, 128 + script->signal);
+		if (strcmp(script->path, "/signal") == 0)
+			send_u32(script, STREAM_EXIT, 128 + script->signal);
 		break;
 	case STREAM_CLOSE:
 		script->closed_by_us = TRUE;
@@ -151,8 +157,12 @@ static void on_socket(SoupServer *server, SoupServerMessage *message, const char
 static void on_plain(SoupServer *server, SoupServerMessage *message, const char *path, GHashTable *query,
 		     gpointer user_data)
 {
-	test_server_answer(message, 404, "application/problem+json",
-			   "{\"status\":404,\"code\":\"not-found\",\"detail\":\"there is no VM nosuch\"}");
+	if (strcmp(path, "/stopped") == 0)
+		test_server_answer(message, 409, "application/problem+json",
+				   "{\"status\":409,\"code\":\"conflict\",\"detail\":\"VM web is stopped: start it\"}");
+	else
+		test_server_answer(message, 404, "application/problem+json",
+				   "{\"status\":404,\"code\":\"not-found\",\"detail\":\"there is no VM nosuch\"}");
 }
 
 static void setup(SoupServer *server, gpointer user_data)
@@ -219,7 +229,6 @@ static void run(struct session *session, const char *path, gboolean drain)
 		threads[i] = g_thread_new("reader", read_all, &readers[i]);
 	if (!session->config.path)
 		session->config.path = "/ws";
-	session->config.check_path = "/plain";
 	session->config.what = "VM web";
 	session->config.fd_out = out[1];
 	session->config.fd_err = err[1];
@@ -329,15 +338,27 @@ static void test_misbehaviour(void)
 	}
 }
 
-static void test_not_found(void)
+/* The daemon's own words, although libsoup keeps a refused handshake's body to itself. */
+static void test_refused_handshake(void)
 {
-	struct session session = { .config.path = "/nosuch" };
+	static const struct {
+		const char *path;
+		enum polder_error code;
+		const char *says;
+	} cases[] = {
+		{ "/nosuch", POLDER_ERROR_NOT_FOUND, "there is no VM nosuch" },
+		{ "/stopped", POLDER_ERROR_CONFLICT, "VM web is stopped: start it" },
+	};
 
-	run(&session, "", TRUE);
-	g_assert_cmpint(session.result.end, ==, STREAM_END_BROKEN);
-	g_assert_error(session.error, POLDER_ERROR, POLDER_ERROR_NOT_FOUND);
-	g_assert_cmpstr(session.error->message, ==, "there is no VM nosuch");
-	session_clear(&session);
+	for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+		struct session session = { .config.path = cases[i].path };
+
+		run(&session, "", TRUE);
+		g_assert_cmpint(session.result.end, ==, STREAM_END_BROKEN);
+		g_assert_error(session.error, POLDER_ERROR, (int)cases[i].code);
+		g_assert_cmpstr(session.error->message, ==, cases[i].says);
+		session_clear(&session);
+	}
 }
 
 static void test_signal(void)
@@ -348,6 +369,33 @@ static void test_signal(void)
 	g_assert_cmpint(session.result.end, ==, STREAM_END_EXIT);
 	g_assert_cmpuint(session.script.signal, ==, SIGINT);
 	g_assert_cmpuint(session.result.status, ==, 128 + SIGINT);
+	session_clear(&session);
+}
+
+/* Sent again until it is felt: one that comes before the command's exit is passed on to the command. */
+static gboolean terminate_again(gpointer user_data)
+{
+	kill(getpid(), SIGTERM);
+	return G_SOURCE_CONTINUE;
+}
+
+static gboolean too_late(gpointer user_data)
+{
+	g_error("a signal does not end a session whose output nobody reads");
+	return G_SOURCE_REMOVE;
+}
+
+static void test_signal_while_blocked(void)
+{
+	struct session session = { 0 };
+	guint again = g_timeout_add(20, terminate_again, NULL), late = g_timeout_add(10000, too_late, NULL);
+
+	run(&session, "/blocked", FALSE);
+	g_source_remove(again);
+	g_source_remove(late);
+	g_assert_no_error(session.error);
+	g_assert_cmpint(session.result.end, ==, STREAM_END_SIGNAL);
+	g_assert_cmpuint(session.result.status, ==, 128 + SIGTERM);
 	session_clear(&session);
 }
 
@@ -376,8 +424,9 @@ int main(int argc, char **argv)
 	g_test_add_func("/stream/input", test_input);
 	g_test_add_func("/stream/flood", test_flood);
 	g_test_add_func("/stream/misbehaviour", test_misbehaviour);
-	g_test_add_func("/stream/not-found", test_not_found);
+	g_test_add_func("/stream/refused-handshake", test_refused_handshake);
 	g_test_add_func("/stream/signal", test_signal);
+	g_test_add_func("/stream/signal-while-blocked", test_signal_while_blocked);
 	g_test_add_func("/stream/detach", test_detach);
 	return g_test_run();
 }

@@ -141,7 +141,14 @@ static gboolean start_locked(struct launch *launch, int launch_fd, GError **erro
 	if (!take_uid(launch, error) || !intent_write(launch->run_dir, &launch->intent, error))
 		return FALSE;
 	g_auto(GStrv) argv = supervisor_args(launch);
-	return process_spawn(argv, launch_fd, launch->timeout_ms, error);
+	if (process_spawn(argv, launch_fd, launch->timeout_ms, error))
+		return TRUE;
+	/* Given up in the very moment in which it was done: it must not run on unseen. */
+	if (process_find(launch->run_dir, &running, NULL)) {
+		process_kill(&running);
+		process_clear(&running);
+	}
+	return FALSE;
 }
 
 static gboolean start(struct launch *launch, GError **error)

@@ -34,6 +34,10 @@ gboolean exec_request_init(struct exec_request *request, const struct invocation
 			return FALSE;
 		}
 	}
+	if (request->argv && !*request->argv[0]) {
+		usage_error(error, invocation, "the command after -- is empty");
+		return FALSE;
+	}
 	if (g_strv_length(request->argv) > LIMIT_EXEC_ARGS) {
 		usage_error(error, invocation, "more than %u arguments can't be passed on", LIMIT_EXEC_ARGS);
 		return FALSE;
@@ -102,17 +106,20 @@ static char *open_json(const struct exec_request *request, GError **error)
 	return text;
 }
 
-/* The guest's refusals are worded as "ARGV0: why"; ours are sentences. */
-static int refused(const char *reason, GError **error)
+/* The guest's refusals are worded as "ARGV0: why", and only these are about the command; all others are sentences, which
+ * may well end alike. */
+static int refused(const char *reason, const char *argv0, GError **error)
 {
 	static const char *const not_executable[] = { ": Permission denied", ": Exec format error",
 						      ": Is a directory" };
+	g_autofree char *printable = text_printable(argv0);
+	const char *why = g_str_has_prefix(reason, printable) ? reason + strlen(printable) : "";
 
 	g_set_error(error, POLDER_ERROR, POLDER_ERROR_FAILED, "%s", reason);
-	if (g_str_has_suffix(reason, ": not found"))
+	if (strcmp(why, ": not found") == 0)
 		return STATUS_NOT_THERE;
 	for (gsize i = 0; i < G_N_ELEMENTS(not_executable); i++)
-		if (g_str_has_suffix(reason, not_executable[i]))
+		if (strcmp(why, not_executable[i]) == 0)
 			return STATUS_NOT_EXECUTABLE;
 	return STATUS_POLDER_FAILED;
 }
@@ -147,7 +154,8 @@ int vm_exec(struct client *client, const char *name, const struct exec_request *
 		g_propagate_error(error, g_steal_pointer(&broken));
 		return status;
 	}
-	status = result.end == STREAM_END_REFUSED ? refused(result.reason, error) : (int)(result.status & 0xff);
+	status = result.end == STREAM_END_REFUSED ? refused(result.reason, request->argv[0], error)
+						  : (int)(result.status & 0xff);
 	g_free(result.reason);
 	return status;
 }

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "cli/progress.h"
+#include "cli/table.h"
 #include "cli/verbs.h"
 #include "cli/view.h"
 #include "cli/vm.h"
@@ -181,7 +182,7 @@ static JsonNode *add_request(const struct invocation *invocation)
 int verb_image_add(struct invocation *invocation, GError **error)
 {
 	const char *image = invocation_argument(invocation, 0);
-	g_autoptr(JsonNode) body = NULL, added = NULL;
+	g_autoptr(JsonNode) body = NULL, added = NULL, ended = NULL;
 	struct client *client;
 	int status = -1;
 
@@ -195,10 +196,12 @@ int verb_image_add(struct invocation *invocation, GError **error)
 		return -1;
 	added = client_call(client, &(struct client_request) { .method = "POST", .path = "/v1/images", .body = body },
 			    error);
-	if (added && image_make_ready(client, image, error))
+	/* Adding it asked for its build. */
+	ended = added ? follow(client, image, error) : NULL;
+	if (ended && check_ready(ended, image, error))
 		status = tell(client, invocation, image, "ready", error);
-	else if (added)
-		g_prefix_error(error, "added, but ");
+	else if (ended)
+		g_prefix_error(error, "added (undo with 'polder image rm %s'), but ", image);
 	client_close(client);
 	return status;
 }
@@ -209,23 +212,31 @@ int verb_image_rm(struct invocation *invocation, GError **error)
 	g_autoptr(JsonObject) object = json_object_new();
 	g_autoptr(JsonNode) root = json_node_init_object(json_node_alloc(), object);
 	JsonArray *removed = json_array_new();
-	gboolean ok = client != NULL;
+	int status = client ? 0 : -1;
 
 	json_object_set_array_member(object, "removed", removed);
-	for (guint i = 0; ok && i < invocation->arguments->len; i++) {
+	for (guint i = 0; client && i < invocation->arguments->len; i++) {
 		const char *image = invocation->arguments->pdata[i];
 		g_autofree char *path = g_strdup_printf("/v1/images/%s", image);
+		g_autoptr(GError) failure = NULL;
+		g_autofree char *printable = NULL;
 		g_autoptr(JsonNode) answer =
-			client_call(client, &(struct client_request) { .method = "DELETE", .path = path }, error);
+			client_call(client, &(struct client_request) { .method = "DELETE", .path = path }, &failure);
 
-		ok = answer != NULL;
-		if (ok)
+		if (answer) {
 			json_array_add_string_element(removed, image);
-		if (ok && !invocation_flag(invocation, "json"))
-			printf("image %s is removed\n", image);
+			if (!invocation_flag(invocation, "json"))
+				printf("image %s is removed\n", image);
+			continue;
+		}
+		/* As with VMs: every one is tried, the first failure decides. */
+		if (!status)
+			status = polder_error_exit_status(failure);
+		printable = text_printable(failure->message);
+		fprintf(stderr, "polder: %s\n", printable);
 	}
-	if (ok && invocation_flag(invocation, "json"))
+	if (!status && invocation_flag(invocation, "json"))
 		view_json(root);
 	client_close(client);
-	return ok ? 0 : -1;
+	return status;
 }

@@ -244,7 +244,12 @@ gboolean launch_daemon(struct launch *launch, const char *root, const char *sock
 	}
 	if (accepts(launch->dirs.socket))
 		return TRUE;
-	if (errno == EACCES || errno == ENAMETOOLONG)
+	if (errno == ENAMETOOLONG)
+		return unavailable(error,
+				   "the socket's path %s is longer than the %zu bytes the kernel takes: use a shorter "
+				   "--root, or --socket",
+				   launch->dirs.socket, sizeof(((struct sockaddr_un *)0)->sun_path) - 1);
+	if (errno == EACCES)
 		return unavailable(error, "can't connect to the daemon at %s: %s", launch->dirs.socket,
 				   g_strerror(errno));
 	if (socket && !root)

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/table.h"
 #include "cli/verbs.h"
 #include "cli/view.h"
 #include "cli/vm.h"
@@ -17,7 +18,7 @@
 typedef JsonNode *(*act_func)(struct client *client, const struct invocation *invocation, const char *name,
 			      GError **error);
 
-/* Every VM is tried; the first failure decides the exit status and each gets its line. */
+/* Every VM is tried; the first failure decides the exit status and each gets its line, in the order of the VMs. */
 static int each(struct invocation *invocation, act_func act, const char *done, GError **error)
 {
 	struct client *client;
@@ -34,6 +35,7 @@ static int each(struct invocation *invocation, act_func act, const char *done, G
 	for (guint i = 0; i < invocation->arguments->len; i++) {
 		const char *name = invocation->arguments->pdata[i];
 		g_autoptr(GError) failure = NULL;
+		g_autofree char *printable = NULL;
 		JsonNode *answer = act(client, invocation, name, &failure);
 
 		if (answer) {
@@ -42,11 +44,10 @@ static int each(struct invocation *invocation, act_func act, const char *done, G
 				printf("%s %s\n", name, done);
 			continue;
 		}
-		if (!status) {
+		if (!status)
 			status = polder_error_exit_status(failure);
-			g_propagate_error(error, g_steal_pointer(&failure));
-		} else
-			fprintf(stderr, "polder: %s\n", failure->message);
+		printable = text_printable(failure->message);
+		fprintf(stderr, "polder: %s\n", printable);
 	}
 	if (invocation_flag(invocation, "json") && !status)
 		view_json(root);

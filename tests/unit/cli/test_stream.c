@@ -89,8 +89,6 @@ static void begin(struct script *script)
 	} else if (strcmp(script->path, "/overrun") == 0)
 		for (guint i = 0; i < 2 * STREAM_WINDOW / sizeof(chunk); i++)
 			send(script, STREAM_STDOUT, chunk, sizeof(chunk));
-	else if (strcmp(script->path, "/signal") == 0)
-		kill(getpid(), SIGINT);
 }
 
 /* Credit is held back until the window is full: the client must then stop, and go on after it. */
@@ -126,6 +124,9 @@ static void on_message(SoupWebsocketConnection *socket, gint type, GBytes *messa
 		script->input_ended = TRUE;
 		if (strcmp(script->path, "/input") == 0)
 			send_u32(script, STREAM_EXIT, 0);
+		/* Now the client knows that the command runs: a signal is for it. */
+		if (strcmp(script->path, "/signal") == 0)
+			kill(getpid(), SIGINT);
 		break;
 	case STREAM_CREDIT:
 		script->credited += GUINT32_FROM_LE(number);

@@ -2,6 +2,7 @@
  * again by the next one, which must find all of that and nothing half there. */
 #include <errno.h>
 #include <glib/gstdio.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,7 @@
 /* Every so often an empty file, so that creating one is killed, too. */
 #define KILLS_PER_FILE 10u
 #define IN_FLIGHT      16u
+#define OPEN_MS_MAX    30000
 #define RUN_US_MAX     25000
 
 /* What one writer says: first where it found the store, then what is acknowledged. */
@@ -137,7 +139,13 @@ static guint kill_once(const char *path, guint least, GRand *rand, struct tally 
 	int fd, status;
 	pid_t pid = spawn(path, &fd);
 
-	/* The wait is the point of the test: a moment of no meaning to the writer. */
+	/* The wait is the point of the test: a moment of no meaning to the writer. Half of them count from when it has opened
+	 * the store, however long that takes here. */
+	if (g_rand_boolean(rand)) {
+		struct pollfd opened = { .fd = fd, .events = POLLIN };
+
+		g_assert_cmpint(poll(&opened, 1, OPEN_MS_MAX), ==, 1);
+	}
 	g_usleep((gulong)g_rand_int_range(rand, 0, RUN_US_MAX));
 	g_assert_cmpint(kill(pid, SIGKILL), ==, 0);
 	while (waitpid(pid, &status, 0) < 0)

@@ -10,6 +10,7 @@
 #include "daemon/model/error.h"
 #include "daemon/model/field.h"
 #include "daemon/model/limits.h"
+#include "daemon/model/source.h"
 
 struct agent_link {
 	int fd;
@@ -30,20 +31,12 @@ struct request {
 	GSource *deadline, *cancelled;
 };
 
-static void clear_source(GSource **source)
-{
-	if (!*source)
-		return;
-	g_source_destroy(*source);
-	g_clear_pointer(source, g_source_unref);
-}
-
 static void request_free(gpointer data)
 {
 	struct request *request = data;
 
-	clear_source(&request->deadline);
-	clear_source(&request->cancelled);
+	source_clear(&request->deadline);
+	source_clear(&request->cancelled);
 	g_clear_object(&request->task);
 	g_free(request);
 }
@@ -83,7 +76,7 @@ static gboolean report_loss(gpointer user_data)
 {
 	struct agent_link *link = user_data;
 
-	clear_source(&link->losing);
+	source_clear(&link->losing);
 	if (link->lost)
 		link->lost(link->user_data);
 	return G_SOURCE_REMOVE;
@@ -94,8 +87,8 @@ static void link_lost(struct agent_link *link, const char *why)
 	if (link->fd < 0)
 		return;
 	g_debug("request link to the agent: %s", why);
-	clear_source(&link->readable);
-	clear_source(&link->writable);
+	source_clear(&link->readable);
+	source_clear(&link->writable);
 	close(link->fd);
 	link->fd = -1;
 	g_queue_clear_full(&link->outgoing, (GDestroyNotify)g_bytes_unref);
@@ -279,7 +272,7 @@ void agent_link_free(struct agent_link *link)
 		return;
 	link->lost = NULL;
 	link_lost(link, "closed");
-	clear_source(&link->losing);
+	source_clear(&link->losing);
 	g_hash_table_unref(link->requests);
 	g_main_context_unref(link->context);
 	g_free(link);

@@ -9,6 +9,7 @@
 #include "daemon/agent/packet.h"
 #include "daemon/model/error.h"
 #include "daemon/model/limits.h"
+#include "daemon/model/source.h"
 
 #define SEND_TIMEOUT_MS 1000
 #define WAIT_MS         (LIMIT_GUEST_TIMEOUT_MS - 1000) /* the other end gives up a second later */
@@ -27,19 +28,11 @@ struct streams {
 
 static void waiting_free(gpointer data);
 
-static void clear_source(GSource **source)
-{
-	if (!*source)
-		return;
-	g_source_destroy(*source);
-	g_clear_pointer(source, g_source_unref);
-}
-
 static gboolean close_link(struct streams *streams, const char *why)
 {
 	g_message("request link: %s", why);
-	clear_source(&streams->readable);
-	clear_source(&streams->retry);
+	source_clear(&streams->readable);
+	source_clear(&streams->retry);
 	g_queue_clear_full(&streams->waiting, waiting_free);
 	close(streams->fd);
 	streams->fd = -1;
@@ -211,8 +204,8 @@ void streams_free(struct streams *streams)
 {
 	if (!streams)
 		return;
-	clear_source(&streams->readable);
-	clear_source(&streams->retry);
+	source_clear(&streams->readable);
+	source_clear(&streams->retry);
 	g_queue_clear_full(&streams->waiting, waiting_free);
 	if (streams->fd >= 0)
 		close(streams->fd);

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "daemon/model/source.h"
+
 #define READ_BYTES        16384u
 #define LINGER_MS         5000u /* for a client that does not read our last words */
 #define CONTROL_BYTES_MAX 125u  /* RFC 6455, 5.5 */
@@ -33,14 +35,6 @@ struct websocket {
 
 static void arm_read(struct websocket *websocket);
 static void arm_write(struct websocket *websocket);
-
-static void source_clear(GSource **source)
-{
-	if (*source) {
-		g_source_destroy(*source);
-		g_clear_pointer(source, g_source_unref);
-	}
-}
 
 static void websocket_free(struct websocket *websocket)
 {

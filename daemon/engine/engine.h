@@ -31,17 +31,19 @@ enum engine_exit_cause {
 
 struct engine_exit {
 	enum engine_exit_cause cause;
-	guint status;        /* of the process: code, or 128+signal */
-	const char *reason;  /* one line for people, names the next step where there is one. Borrowed */
-	gint64 ended_at;     /* µs; from the exit record when there is one */
+	guint status;       /* of the process: code, or 128+signal */
+	const char *reason; /* one line for people, names the next step where there is one. Borrowed */
+	gint64 ended_at;    /* µs; from the exit record when there is one */
 };
 
 struct engine_events {
-	void (*started)(struct engine_vm *vm, gpointer user_data);  /* forked, answering, paused before its first instruction */
+	void (*started)(struct engine_vm *vm,
+			gpointer user_data); /* forked, answering, paused before its first instruction */
 	void (*adopted)(struct engine_vm *vm, gboolean paused, gpointer user_data);
 	void (*resumed)(struct engine_vm *vm, gpointer user_data);
-	void (*paused)(struct engine_vm *vm, const char *reason, gpointer user_data); /* reason NULL: we asked; else I/O error … */
-	void (*ready)(struct engine_vm *vm, gboolean ready, gpointer user_data);      /* guest agent answers, or went away */
+	void (*paused)(struct engine_vm *vm, const char *reason,
+		       gpointer user_data); /* reason NULL: we asked; else I/O error … */
+	void (*ready)(struct engine_vm *vm, gboolean ready, gpointer user_data); /* guest agent answers, or went away */
 	void (*addresses)(struct engine_vm *vm, const char *const *addresses, gpointer user_data);
 	void (*exited)(struct engine_vm *vm, const struct engine_exit *exit, gpointer user_data);
 };
@@ -49,10 +51,10 @@ struct engine_events {
 /* What to run. Borrowed for the call; the engine copies what it keeps. */
 struct engine_config {
 	const char *name, *uuid;
-	guint64 run;             /* for the run directory's intent record */
+	guint64 run; /* for the run directory's intent record */
 	guint64 cpus, memory_bytes;
 	const char *kernel, *initrd, *firmware, *cmdline; /* from the image's status; NULL where absent */
-	int network;             /* enum vm_network */
+	int network;                                      /* enum vm_network */
 	const char *const *publish;
 };
 
@@ -61,9 +63,9 @@ enum engine_shutdown_step { ENGINE_SHUTDOWN_AGENT, ENGINE_SHUTDOWN_ACPI };
 enum engine_stream_kind { ENGINE_STREAM_EXEC, ENGINE_STREAM_CONSOLE, ENGINE_STREAM_LOG };
 struct engine_stream {
 	enum engine_stream_kind kind;
-	const char *request;     /* EXEC: STREAM_OPEN's JSON, already checked for size and shape */
-	gboolean follow;         /* LOG: go on until the VM ends */
-	guint64 tail_bytes;      /* LOG: at most the last so many; 0: all */
+	const char *request; /* EXEC: STREAM_OPEN's JSON, already checked for size and shape */
+	gboolean follow;     /* LOG: go on until the VM ends */
+	guint64 tail_bytes;  /* LOG: at most the last so many; 0: all */
 };
 
 struct engine_ops {
@@ -78,7 +80,7 @@ struct engine_ops {
 	void (*engine_free)(struct engine *engine);
 
 	struct engine_vm *(*vm_new)(struct engine *engine, const struct engine_config *config,
-	                            const struct engine_events *events, gpointer user_data);
+				    const struct engine_events *events, gpointer user_data);
 	void (*vm_free)(struct engine_vm *vm); /* forgets it and lets a running VM run on; no event after this */
 
 	void (*start)(struct engine_vm *vm);
@@ -105,8 +107,13 @@ struct engine_ops {
 };
 
 /* Every engine embeds these first. */
-struct engine { const struct engine_ops *ops; const struct dirs *dirs; };
-struct engine_vm { struct engine *engine; };
+struct engine {
+	const struct engine_ops *ops;
+	const struct dirs *dirs;
+};
+struct engine_vm {
+	struct engine *engine;
+};
 
 /* engines[]: qemu, sim; NULL-terminated; the order is the order of preference. */
 extern const struct engine_ops *const engines[];

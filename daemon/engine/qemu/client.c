@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "daemon/model/error.h"
+#include "daemon/model/source.h"
 
 #define PACKETS_PER_TURN 16 /* then the main loop gets its turn */
 #define REASON_BYTES_MAX 1024u
@@ -34,14 +35,6 @@ struct client {
 
 static gboolean on_readable(int fd, GIOCondition condition, gpointer user_data);
 static gboolean on_writable(int fd, GIOCondition condition, gpointer user_data);
-
-static void source_clear(GSource **source)
-{
-	if (!*source)
-		return;
-	g_source_destroy(*source);
-	g_clear_pointer(source, g_source_unref);
-}
 
 static GSource *watch(struct client *client, GIOCondition condition, GUnixFDSourceFunc function)
 {

@@ -12,13 +12,6 @@
 static void connect_stream(struct guest *guest);
 static void refresh_later(struct guest *guest);
 
-static void source_clear(guint *source)
-{
-	if (*source)
-		g_source_remove(*source);
-	*source = 0;
-}
-
 /* ---- the stream port ---- */
 
 static gboolean on_link_retry(gpointer user_data)
@@ -86,7 +79,7 @@ static gboolean on_refresh(gpointer user_data)
 
 static void refresh_later(struct guest *guest)
 {
-	source_clear(&guest->refresh);
+	g_clear_handle_id(&guest->refresh, g_source_remove);
 	if (!qga_is_ready(guest->qga))
 		return;
 	gboolean quick = guest->quick_refreshes > 0 && !(guest->addresses && guest->addresses[0]);
@@ -104,7 +97,7 @@ static void on_qga_ready(gboolean ready, gpointer user_data)
 		guest->quick_refreshes = QUICK_REFRESHES;
 		on_refresh(guest);
 	} else {
-		source_clear(&guest->refresh);
+		g_clear_handle_id(&guest->refresh, g_source_remove);
 	}
 	guest_exec_pending(guest);
 	guest->events->ready(ready, guest->user_data);
@@ -135,8 +128,8 @@ void guest_free(struct guest *guest)
 	static const char reason[] = "the VM ended";
 	if (!guest)
 		return;
-	source_clear(&guest->refresh);
-	source_clear(&guest->link_retry);
+	g_clear_handle_id(&guest->refresh, g_source_remove);
+	g_clear_handle_id(&guest->link_retry, g_source_remove);
 	guest_exec_pending_end(guest, reason);
 	guest_execs_end(guest, reason);
 	mux_free(guest->mux, reason);
@@ -150,8 +143,8 @@ void guest_free(struct guest *guest)
 void guest_port_opened(struct guest *guest, gboolean open)
 {
 	guest->open = open;
-	source_clear(&guest->refresh);
-	source_clear(&guest->link_retry);
+	g_clear_handle_id(&guest->refresh, g_source_remove);
+	g_clear_handle_id(&guest->link_retry, g_source_remove);
 	mux_detach(guest->mux, "the guest went away: it was started again, or its agent ended");
 	qga_port_opened(guest->qga, open);
 	connect_stream(guest);

@@ -103,4 +103,3 @@ void qemu_vm_give_up(struct qemu_vm *vm, const char *problem);
 
 /* Timers on the VM's context. *source is replaced; source_clear() ends it. */
 void source_set_timeout(struct qemu_vm *vm, GSource **source, guint ms, GSourceFunc func);
-void source_clear(GSource **source);

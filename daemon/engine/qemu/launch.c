@@ -8,6 +8,7 @@
 #include "daemon/model/error.h"
 #include "daemon/model/ids.h"
 #include "daemon/model/limits.h"
+#include "daemon/model/source.h"
 
 #define LOOK_AGAIN_MS 20u
 

@@ -6,6 +6,7 @@
 #include "daemon/engine/qemu/message.h"
 #include "daemon/engine/qemu/run_socket.h"
 #include "daemon/model/error.h"
+#include "daemon/model/source.h"
 
 #define RECONNECT_MAX_MS 30000u
 

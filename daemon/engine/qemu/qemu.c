@@ -9,20 +9,12 @@
 #include "daemon/engine/qemu/stream.h"
 #include "daemon/model/error.h"
 #include "daemon/model/limits.h"
+#include "daemon/model/source.h"
 
 #define RECONNECT_MS 1000u
 /* A LOST VM's QEMU dies with its supervisor; this is how long we look before we say so anyway. */
 #define END_WAIT_MS  5000u
 #define MONITOR_NOTE "QEMU's monitor does not answer"
-
-void source_clear(GSource **source)
-{
-	if (*source) {
-		g_source_destroy(*source);
-		g_source_unref(*source);
-		*source = NULL;
-	}
-}
 
 static void source_start(struct qemu_vm *vm, GSource **slot, GSource *source, GSourceFunc func)
 {

@@ -62,13 +62,6 @@ static void command_free(struct command *command)
 	g_free(command);
 }
 
-static void source_clear(guint *source)
-{
-	if (*source)
-		g_source_remove(*source);
-	*source = 0;
-}
-
 struct qga *qga_new(const char *run_dir, const struct qga_events *events, gpointer user_data)
 {
 	struct qga *qga = g_new0(struct qga, 1);
@@ -86,8 +79,8 @@ struct qga *qga_new(const char *run_dir, const struct qga_events *events, gpoint
 
 static void disconnect(struct qga *qga)
 {
-	source_clear(&qga->in_source);
-	source_clear(&qga->out_source);
+	g_clear_handle_id(&qga->in_source, g_source_remove);
+	g_clear_handle_id(&qga->out_source, g_source_remove);
 	if (qga->fd >= 0)
 		close(qga->fd);
 	qga->fd = -1;
@@ -101,8 +94,8 @@ void qga_free(struct qga *qga)
 	if (!qga)
 		return;
 	disconnect(qga);
-	source_clear(&qga->deadline);
-	source_clear(&qga->tell);
+	g_clear_handle_id(&qga->deadline, g_source_remove);
+	g_clear_handle_id(&qga->tell, g_source_remove);
 	g_queue_clear_full(&qga->waiting, (GDestroyNotify)command_free);
 	g_queue_clear_full(&qga->done, (GDestroyNotify)command_free);
 	g_clear_pointer(&qga->current, command_free);
@@ -160,7 +153,7 @@ static void finish(struct qga *qga, struct command *command, JsonNode *result, G
 static void finish_current(struct qga *qga, JsonNode *result, GError *error)
 {
 	struct command *command = g_steal_pointer(&qga->current);
-	source_clear(&qga->deadline);
+	g_clear_handle_id(&qga->deadline, g_source_remove);
 	if (command)
 		finish(qga, command, result, error);
 	else
@@ -185,7 +178,7 @@ static gboolean asked(const struct qga *qga)
 
 static void watch_input(struct qga *qga)
 {
-	source_clear(&qga->in_source);
+	g_clear_handle_id(&qga->in_source, g_source_remove);
 	if (qga->fd >= 0)
 		qga->in_source =
 			g_unix_fd_add(qga->fd, (asked(qga) ? G_IO_IN : 0) | G_IO_HUP | G_IO_ERR, on_readable, qga);
@@ -240,7 +233,7 @@ static void wait_and_retry(struct qga *qga, int code, const char *reason)
 	set_state(qga, QGA_WAITING);
 	set_ready(qga, FALSE);
 	qga->sync_rounds = 0;
-	source_clear(&qga->deadline);
+	g_clear_handle_id(&qga->deadline, g_source_remove);
 	qga->deadline = g_timeout_add(qga->backoff_ms, on_retry, qga);
 	qga->backoff_ms = MIN(qga->backoff_ms * 2, BACKOFF_MAX_MS);
 }
@@ -271,7 +264,7 @@ static gboolean on_deadline(gpointer user_data)
 static void ask(struct qga *qga, enum qga_state state, const char *line)
 {
 	qga->read_bytes = 0;
-	source_clear(&qga->deadline);
+	g_clear_handle_id(&qga->deadline, g_source_remove);
 	qga->deadline = g_timeout_add(qga->timeout_ms, on_deadline, qga);
 	set_state(qga, state);
 	g_byte_array_append(qga->out, (const guint8 *)line, strlen(line));
@@ -338,7 +331,7 @@ static void next(struct qga *qga)
 
 static void synced(struct qga *qga)
 {
-	source_clear(&qga->deadline);
+	g_clear_handle_id(&qga->deadline, g_source_remove);
 	set_state(qga, QGA_IDLE);
 	if (!qga->ready) {
 		struct command *ping = command_new(qga, "guest-ping", NULL);
@@ -432,7 +425,7 @@ void qga_port_opened(struct qga *qga, gboolean open)
 {
 	set_state(qga, QGA_OFF);
 	disconnect(qga);
-	source_clear(&qga->deadline);
+	g_clear_handle_id(&qga->deadline, g_source_remove);
 	fail_all(qga, POLDER_ERROR_UNAVAILABLE, "the guest agent went away");
 	qga->backoff_ms = qga->backoff_min_ms;
 	set_ready(qga, FALSE);

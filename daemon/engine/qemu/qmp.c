@@ -10,6 +10,7 @@
 #include "daemon/engine/qemu/message.h"
 #include "daemon/model/error.h"
 #include "daemon/model/limits.h"
+#include "daemon/model/source.h"
 
 #define READ_BYTES       16384u
 #define READS_PER_TURN   8u /* then others in the main loop get their turn */
@@ -40,15 +41,6 @@ struct qmp {
 };
 
 static gboolean on_timer(gpointer data);
-
-static void source_clear(GSource **source)
-{
-	if (*source) {
-		g_source_destroy(*source);
-		g_source_unref(*source);
-		*source = NULL;
-	}
-}
 
 static void unref(struct qmp *qmp)
 {

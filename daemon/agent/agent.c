@@ -113,7 +113,7 @@ static void begin_probe(struct agent *agent, guint i)
 
 static void make_engines(struct agent *agent)
 {
-	for (guint i = 0; engines[i] && i < ENGINES_MAX; i++) {
+	for (guint i = 0; i < ENGINES_MAX && engines[i]; i++) {
 		struct life_engine *engine = &agent->engines[i];
 
 		engine->engine = engines[i]->engine_new(agent->dirs);

@@ -96,6 +96,8 @@ enum allocation_constraint accounts_violates(const struct accounts *accounts, gu
 
 gboolean accounts_takes_memory(const struct plan *plan, const struct status *status)
 {
+	if (plan->remove && !status)
+		return FALSE; /* its host has let go of it, or never had it */
 	if (plan->desired != VM_DESIRED_STOPPED || !status || g_strcmp0(status->uuid, plan->uuid) != 0)
 		return TRUE;
 	/* Run 0: it was stopped before it was ever started. A status of an earlier run lags behind: the VM may be starting. */

@@ -2,7 +2,9 @@
  * does not depend on how many VMs there are; they can always be made again from it.
  *
  * Charged is the memory of every VM that may run: one that is wanted running or paused, or has not ended yet. A VM that is
- * wanted stopped and has ended takes none, and its next start must fit again. Simulated VMs (engine sim) never take any. */
+ * wanted stopped and has ended takes none, and its next start must fit again; nor does one that is to go and whose host
+ * has no status of it any more. So memory is charged only by a decision that checked it. Simulated VMs (engine sim) never
+ * take any. */
 #pragma once
 
 #include <glib.h>

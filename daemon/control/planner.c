@@ -12,7 +12,7 @@
 struct entry {
 	char *name;
 	struct charge charge;
-	gboolean stops : 1;      /* the plan says stopped: its end frees its memory */
+	gboolean stops : 1;      /* the plan says stopped or gone: its end frees its memory */
 	gboolean queued : 1;     /* in `dirty` */
 	gboolean in_flight : 1;  /* a write was handed out and not yet seen … */
 	gboolean removes_vm : 1; /* … and it deletes /vm/NAME; else it is about /plan/NAME */
@@ -117,7 +117,7 @@ static void account(struct planner *planner, struct entry *entry)
 		accounts_discharge(&planner->accounts, &entry->charge);
 		return;
 	}
-	entry->stops = plan.desired == VM_DESIRED_STOPPED;
+	entry->stops = plan.desired == VM_DESIRED_STOPPED || plan.remove;
 	has_status = entry->stops && parse(&status_noun, lookup(planner, "status", entry->name), &status);
 	if (accounts_takes_memory(&plan, has_status ? &status : NULL))
 		accounts_charge(&planner->accounts, &entry->charge, &plan);

@@ -145,6 +145,32 @@ static void test_stopped(void)
 	world_clear(&world);
 }
 
+/* A stopped VM's memory was given away; that it is removed does not take it back for a moment. */
+static void test_stopped_removal(void)
+{
+	struct world world;
+
+	world_init(&world);
+	world_put_host(&world, "h1", 2, 4 * GIB);
+	world_put_vm(&world, (struct wish) { .name = "a", .memory = 3 * GIB });
+	world_settle(&world);
+	world_put_vm(&world, (struct wish) { .name = "a", .memory = 3 * GIB, .desired = VM_DESIRED_STOPPED });
+	world_settle(&world);
+	world_put_status(&world, "a", "a", VM_STATE_STOPPED, 1);
+	world_put_vm(&world, (struct wish) { .name = "b", .memory = 3 * GIB });
+	world_settle(&world);
+	assert_plan(&world, "b", "h1", NULL);
+	world_delete(&world, "/vm/a");
+	world_settle(&world);
+	g_assert_true(plan_removes(&world, "a"));
+	world_delete(&world, "/status/a");
+	g_assert_cmpuint(planner_memory_placed(world.planner, "h1"), ==, 3 * GIB);
+	world_settle(&world);
+	g_assert_null(world_lookup("/plan/a", &world));
+	g_assert_cmpuint(planner_memory_placed(world.planner, "h1"), ==, 3 * GIB);
+	world_clear(&world);
+}
+
 /* Two starts at once into room for one; the status of the run before does not free what the new one takes. */
 static void test_start_race(void)
 {
@@ -320,6 +346,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/planner/placement", test_placement);
 	g_test_add_func("/planner/retry", test_retry);
 	g_test_add_func("/planner/stopped", test_stopped);
+	g_test_add_func("/planner/stopped-removal", test_stopped_removal);
 	g_test_add_func("/planner/start-race", test_start_race);
 	g_test_add_func("/planner/update", test_update);
 	g_test_add_func("/planner/removal", test_removal);

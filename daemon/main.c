@@ -17,7 +17,8 @@
 #include "daemon/store/cache.h"
 #include "daemon/store/store.h"
 
-#define IDLE_CHECK_MS 500u
+#define IDLE_CHECK_MS  500u
+#define REPORT_WAIT_MS 5000u /* for the agent's first report */
 
 struct options {
 	char *root, *socket, *agent;
@@ -37,8 +38,10 @@ struct daemon {
 	struct agent_link *link;     /* our way to the agent's streams */
 	struct store_cache *cache;
 	struct control *control;
-	struct api *api; /* NULL until the cache is ready */
-	gint64 busy_at;  /* monotonic µs: last seen with a VM or a client */
+	struct api *api;     /* NULL until the agent has reported */
+	gint64 served_since; /* the store's revision before the agent's first write; 0: not known yet */
+	guint report_source; /* runs out when we have waited long enough for its report; 0: the cache is not ready */
+	gint64 busy_at;      /* monotonic µs: last seen with a VM or a client */
 	int exit_status;
 };
 
@@ -108,7 +111,8 @@ static void on_agent_lost(gpointer user_data)
 }
 
 /* Written anew at each start, so that it is always there; unchanged it stays as it is. */
-static void put_if_absent(struct daemon *daemon, const char *key, const struct noun *noun, gconstpointer object)
+static void put_if_absent(struct daemon *daemon, const char *key, const struct noun *noun, gconstpointer object,
+			  GAsyncReadyCallback done)
 {
 	struct store_txn *txn = store_txn_new();
 	char *text = noun_to_json(noun, object);
@@ -116,7 +120,25 @@ static void put_if_absent(struct daemon *daemon, const char *key, const struct n
 
 	store_txn_compare(txn, key, STORE_TARGET_CREATE, STORE_EQUAL, 0);
 	store_txn_put(txn, STORE_THEN, key, value, 0);
-	store_txn_async(daemon->store, txn, NULL, NULL, NULL);
+	store_txn_async(daemon->store, txn, NULL, done, daemon);
+}
+
+static void await_report(struct daemon *daemon);
+
+/* Everything is committed in the order in which it was asked for: whatever the agent writes comes after this. */
+static void defaults_done(GObject *source, GAsyncResult *async, gpointer user_data)
+{
+	struct daemon *daemon = user_data;
+	g_autoptr(GError) error = NULL;
+	struct store_txn_result *result = store_txn_finish(daemon->store, async, &error);
+
+	if (!result) {
+		g_warning("the built-in image and pool can't be written: %s", error->message);
+		return;
+	}
+	daemon->served_since = result->revision;
+	store_txn_result_free(result);
+	await_report(daemon);
 }
 
 static void put_defaults(struct daemon *daemon)
@@ -129,7 +151,7 @@ static void put_defaults(struct daemon *daemon)
 	pool.name = g_strdup("default");
 	g_free(pool.description);
 	pool.description = g_strdup("All hosts.");
-	put_if_absent(daemon, "/pool/default", &pool_noun, &pool);
+	put_if_absent(daemon, "/pool/default", &pool_noun, &pool, NULL);
 	noun_clear(&pool_noun, &pool);
 
 	noun_init(&image_noun, &tiny);
@@ -137,7 +159,7 @@ static void put_defaults(struct daemon *daemon)
 	tiny.name = g_strdup("tiny");
 	tiny.source = IMAGE_SOURCE_BUILTIN;
 	tiny.created_at = g_get_real_time();
-	put_if_absent(daemon, "/image/tiny", &image_noun, &tiny);
+	put_if_absent(daemon, "/image/tiny", &image_noun, &tiny, defaults_done);
 	noun_clear(&image_noun, &tiny);
 }
 
@@ -156,9 +178,9 @@ static gboolean open_store(struct daemon *daemon, GError **error)
 
 /* ---- The cache feeds control and the API ---- */
 
-static void on_ready(gpointer user_data)
+/* From now on clients that have connected are answered. */
+static void serve_api(struct daemon *daemon)
 {
-	struct daemon *daemon = user_data;
 	struct api_config config = { .store = daemon->store,
 				     .cache = daemon->cache,
 				     .link = daemon->link,
@@ -167,10 +189,37 @@ static void on_ready(gpointer user_data)
 				     .owner_uid = daemon->identity.started_by,
 				     .group_gid = daemon->identity.drop ? daemon->identity.gid : (guint64)-1 };
 
-	control_ready(daemon->control);
+	g_clear_handle_id(&daemon->report_source, g_source_remove);
 	daemon->api = api_new(&config, daemon->listening);
 	g_message("serving %s", daemon->dirs.socket);
 	start_notify("READY=1");
+}
+
+/* The first answers are to be true: see api_agent_reported(). */
+static void await_report(struct daemon *daemon)
+{
+	if (!daemon->api && daemon->report_source && daemon->served_since &&
+	    api_agent_reported(daemon->cache, daemon->served_since))
+		serve_api(daemon);
+}
+
+static gboolean on_report_late(gpointer user_data)
+{
+	struct daemon *daemon = user_data;
+
+	g_warning("the agent has not told of its host and images within %u s: serving without", REPORT_WAIT_MS / 1000);
+	daemon->report_source = 0;
+	serve_api(daemon);
+	return G_SOURCE_REMOVE;
+}
+
+static void on_ready(gpointer user_data)
+{
+	struct daemon *daemon = user_data;
+
+	control_ready(daemon->control);
+	daemon->report_source = g_timeout_add(REPORT_WAIT_MS, on_report_late, daemon);
+	await_report(daemon);
 }
 
 static void on_changed(const struct store_kv *before, const struct store_kv *now, gint64 revision, gpointer user_data)
@@ -189,6 +238,8 @@ static void on_settled(gint64 revision, gpointer user_data)
 	control_settled(daemon->control);
 	if (daemon->api)
 		api_settled(daemon->api, revision);
+	else
+		await_report(daemon);
 }
 
 static void on_lost(const GError *error, gpointer user_data)
@@ -270,6 +321,7 @@ static void serve(struct daemon *daemon)
  * longer do; VMs run on. Nobody connects any more by then. */
 static void clear(struct daemon *daemon)
 {
+	g_clear_handle_id(&daemon->report_source, g_source_remove);
 	api_free(daemon->api);
 	if (daemon->listening && !daemon->identity.drop)
 		unlink(daemon->dirs.socket);

@@ -26,6 +26,10 @@ struct api_config {
 	guint lease_ms;    /* of throwaway VMs; 0: LIMIT_EPHEMERAL_LEASE_MS */
 };
 
+/* api_agent_reported(cache, since): since this revision the agent has written what host this is, and of every image what its
+ * cache holds. Before that the store tells of another life, or nothing: clients would build an image that is there. */
+gboolean api_agent_reported(const struct store_cache *cache, gint64 since);
+
 /* api_new(config, listening): serve on `listening` (referenced), a non-blocking unix stream socket that listens already. */
 struct api *api_new(const struct api_config *config, GSocket *listening);
 /* Ends every connection. Requests under way get no answer. NULL is fine. */

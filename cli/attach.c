@@ -138,6 +138,7 @@ int vm_exec(struct client *client, const char *name, const struct exec_request *
 		.fd_out = STDOUT_FILENO,
 		.fd_err = STDERR_FILENO,
 		.forward_input = request->interactive,
+		.tty = request->tty,
 		.raw = request->tty && isatty(STDIN_FILENO),
 	};
 	struct stream_result result;

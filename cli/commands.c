@@ -151,7 +151,7 @@ const struct command commands[] = {
 	  .doc = "Execute a command in a running VM",
 	  .help = "Passes the command's output and exit status on. Waits for the guest when it is still booting. "
 		  "Without a "
-		  "terminal, SIGINT and SIGTERM go to the command; a third SIGINT gives up on it.",
+		  "terminal, SIGINT and SIGTERM go to the command; a third one gives up on it.",
 	  .examples = "polder exec web -- cat /proc/cpuinfo\npolder exec -it web -- sh\n"
 		      "tar c . | polder exec -i web -- tar x -C /tmp",
 	  .statuses = COMMAND_STATUSES },

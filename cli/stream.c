@@ -19,7 +19,7 @@
 
 #define CREDIT_BYTES      (STREAM_WINDOW / 4)
 #define CLOSE_MS          500 /* how long the closing handshake may take */
-#define INTERRUPTS_MAX    3   /* so many SIGINTs give up on a command that ignores them */
+#define INTERRUPTS_MAX    3   /* so many SIGINTs or SIGTERMs give up on a command that ignores them */
 #define QUIET_TERMINAL_MS 700
 #define QUIET_LINES_MS    10000
 
@@ -113,6 +113,8 @@ static void input_end(struct pump *pump)
 	if (pump->input_ended)
 		return;
 	pump->input_ended = TRUE;
+	if (pump->config->tty) /* its user would type it */
+		send_frame(pump, STREAM_STDIN, "\x04", 1);
 	/* A console has no end of input: one simply types no more. */
 	if (pump->config->open)
 		send_frame(pump, STREAM_STDIN_EOF, NULL, 0);
@@ -332,7 +334,7 @@ static gboolean on_signal(struct pump *pump, int number)
 		g_main_loop_quit(pump->loop);
 		return G_SOURCE_CONTINUE;
 	}
-	if (number == SIGINT && ++pump->interrupts >= INTERRUPTS_MAX)
+	if (pass_on && ++pump->interrupts >= INTERRUPTS_MAX)
 		pass_on = FALSE;
 	if (pass_on) {
 		send_u32(pump, STREAM_SIGNAL, (guint32)number);

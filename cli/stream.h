@@ -9,6 +9,7 @@ struct stream_config {
 	const char *what; /* "VM web", for messages */
 	int fd_in, fd_out, fd_err;
 	gboolean forward_input; /* else the command sees an empty standard input */
+	gboolean tty;           /* the command has a terminal of its own */
 	gboolean raw;           /* fd_in becomes a raw terminal; its size is passed on */
 	gboolean detach_key;    /* Ctrl-] ends the session from this side */
 };

@@ -28,6 +28,11 @@ gboolean life_step_rest(struct vm_life *vm)
 		vm->restarts = vm->failures = 0;
 		return life_set_state(vm, LIFE_PREPARING, NULL);
 	}
+	/* Started and stopped again before we heard of it: that run is over, and whoever keeps account of memory waits to hear so. */
+	if (vm->plan_here && vm->plan_desired == VM_DESIRED_STOPPED && vm->plan_run > vm->run) {
+		vm->run = vm->plan_run;
+		vm->env->touch(vm, vm->env->user_data);
+	}
 	if (vm->state == LIFE_NEW && vm->plan_error)
 		return life_set_state(vm, LIFE_FAILED, vm->plan_error);
 	if (vm->state == LIFE_NEW && vm->plan_here)

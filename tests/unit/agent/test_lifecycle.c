@@ -156,6 +156,26 @@ static void test_stop_and_start(struct world *world)
 	g_assert_cmpuint(machine->starts, ==, 3);
 }
 
+/* A start that was taken back before the agent heard of it counts as carried out: nobody waits for it any more. */
+static void test_start_taken_back(struct world *world)
+{
+	struct plan plan = world_new_plan(UUID_A);
+	struct machine *machine = start_web(world, &plan);
+	struct status status;
+
+	plan.desired = VM_DESIRED_STOPPED;
+	world_plan(world, "web", &plan);
+	world_answer_all(world);
+	plan.run = 2;
+	world_plan(world, "web", &plan);
+	world_answer_all(world);
+	world_assert_state(world, "web", VM_STATE_STOPPED);
+	g_assert_true(world_status(world, "web", &status));
+	g_assert_cmpuint(status.run, ==, 2);
+	noun_clear(&status_noun, &status);
+	g_assert_cmpuint(machine->starts, ==, 1);
+}
+
 static void test_stop_ladder(struct world *world)
 {
 	struct plan plan = world_new_plan(UUID_A);
@@ -454,6 +474,7 @@ int main(int argc, char **argv)
 	ADD("pause", test_pause);
 	ADD("pause-by-io-error", test_pause_by_io_error);
 	ADD("stop-and-start", test_stop_and_start);
+	ADD("start-taken-back", test_start_taken_back);
 	ADD("stop-ladder", test_stop_ladder);
 	ADD("force-during-stop", test_force_during_stop);
 	ADD("longer-stop-is-not-granted", test_longer_stop_is_not_granted);

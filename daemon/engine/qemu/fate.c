@@ -44,12 +44,27 @@ static char *no_record(const struct fate *fate, enum engine_exit_cause *cause)
 	return g_strdup("its supervisor polder-vm was killed, and QEMU with it");
 }
 
+/* The one refusal that users meet often, in their own words. */
+static char *refused(const char *why)
+{
+	static const char rule[] = "Could not set up host forwarding rule '";
+	const char *at = strstr(why, rule);
+	g_auto(GStrv) part = at ? g_strsplit(at + strlen(rule), ":", 4) : NULL;
+
+	if (!part || g_strv_length(part) < 3)
+		return g_strdup_printf("QEMU refused to start: %s", why);
+	g_autofree char *port = g_strndup(part[2], strspn(part[2], "0123456789"));
+	return g_strdup_printf(
+		"%s port %s of %s can't be published: it is taken, or not yours to take; publish another", part[0],
+		port, part[1]);
+}
+
 static char *start_failed(const struct fate *fate)
 {
 	if (fate->problem)
 		return g_strdup_printf("the start failed: %s", fate->problem);
 	if (said_why(fate->record))
-		return g_strdup_printf("QEMU refused to start: %s", message(fate->record));
+		return refused(message(fate->record));
 	if (fate->record->signalled)
 		return by_signal(fate->record->status - 128);
 	return g_strdup_printf("QEMU ended during its start with status %u", fate->record->status);
@@ -72,6 +87,11 @@ char *fate_decide(const struct fate *fate, enum engine_exit_cause *cause)
 	if (!fate->started) {
 		*cause = ENGINE_EXIT_START_FAILED;
 		return start_failed(fate);
+	}
+	if (fate->boot_loop) {
+		*cause = ENGINE_EXIT_PANIC;
+		return g_strdup(
+			"the guest started over again and again without getting ready: its console log says more");
 	}
 	*cause = ENGINE_EXIT_CRASH;
 	if (record->signalled)

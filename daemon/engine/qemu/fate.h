@@ -10,6 +10,7 @@ struct fate {
 	gboolean asked;                   /* a shutdown was asked for */
 	gboolean started;                 /* QEMU had answered: it was not the start that failed */
 	gboolean panicked;                /* QEMU told of a guest panic */
+	gboolean boot_loop;               /* killed because the guest crashed, started over, and so on */
 	gboolean cut_short;               /* QEMU was never forked */
 	gboolean rebooted;                /* the host was restarted since the VM was */
 	const char *problem;              /* a start's own reason to give up ("QEMU's monitor …"), or NULL */

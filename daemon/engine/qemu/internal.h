@@ -52,6 +52,9 @@ struct qemu_vm {
 	gboolean paused, pausing, resuming; /* …ing: asked for, not yet reported */
 	gboolean killed, asked, panicked, ending, rebooted;
 	gboolean agent_open, agent_open_now; /* the agent's port in the guest: as `guest` was told, as QMP said last */
+	guint resets;                        /* by the guest since it was last ready … */
+	gint64 first_reset_us;               /* … and when the first of them was */
+	gboolean boot_loop;                  /* too many of them: it is being killed */
 	char *problem;                       /* why a start is given up */
 	char *io_error;                      /* what the next STOP is about */
 	char *monitor_problem;               /* QMP doesn't work now */

@@ -9,6 +9,8 @@
 #include "daemon/model/source.h"
 
 #define RECONNECT_MAX_MS 30000u
+#define BOOT_LOOP_RESETS 5u
+#define BOOT_LOOP_US     (60 * G_USEC_PER_SEC)
 
 static gboolean on_reconnect(gpointer data)
 {
@@ -171,6 +173,21 @@ static void on_io_error(struct qemu_vm *vm, JsonObject *data)
 				       reason ? reason : "unknown");
 }
 
+/* A kernel that crashes before it can tell (no pvpanic driver yet) and starts over, and over: a crash, not a reboot. */
+static void count_reset(struct qemu_vm *vm)
+{
+	gint64 now_us = g_get_monotonic_time();
+
+	if (vm->resets == 0 || now_us - vm->first_reset_us > BOOT_LOOP_US) {
+		vm->resets = 0;
+		vm->first_reset_us = now_us;
+	}
+	if (++vm->resets < BOOT_LOOP_RESETS)
+		return;
+	vm->boot_loop = TRUE;
+	process_kill(&vm->process);
+}
+
 static void on_event(const char *name, JsonObject *data, gpointer user_data)
 {
 	struct qemu_vm *vm = user_data;
@@ -192,6 +209,8 @@ static void on_event(const char *name, JsonObject *data, gpointer user_data)
 		if (vm->guest && vm->agent_open)
 			guest_port_opened(vm->guest, FALSE);
 		vm->agent_open = vm->agent_open_now = FALSE;
+		if (qmp_boolean(data, "guest", FALSE))
+			count_reset(vm);
 	} else if (!strcmp(name, "VSERPORT_CHANGE") && vm->guest &&
 		   g_strcmp0(qmp_string(data, "id"), ARGS_AGENT_ID) == 0) {
 		vm->agent_open = vm->agent_open_now = qmp_boolean(data, "open", FALSE);

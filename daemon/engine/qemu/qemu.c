@@ -145,6 +145,7 @@ static void finish(struct qemu_vm *vm)
 			     .panicked = vm->panicked,
 			     .rebooted = vm->rebooted,
 			     .cut_short = !g_file_test(child, G_FILE_TEST_EXISTS),
+			     .boot_loop = vm->boot_loop,
 			     .problem = vm->problem };
 	struct engine_exit end = { 0 };
 	g_autofree char *reason = fate_decide(&fate, &end.cause);
@@ -209,6 +210,8 @@ static void on_guest_ready(gboolean ready, gpointer data)
 {
 	struct qemu_vm *vm = data;
 
+	if (ready)
+		vm->resets = 0;
 	vm->events->ready(&vm->base, ready, vm->user_data);
 }
 

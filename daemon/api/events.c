@@ -75,6 +75,7 @@ static gboolean describe_vm(const char *kind, GBytes *before, GBytes *now, gbool
 		if (now && before)
 			return FALSE; /* what comes of it shows in the status */
 		event->change = now ? "created" : others ? "changed" : "removed";
+		event->time = record_get(now, "created_at");
 		if (!now)
 			event->state = json("\"removing\"");
 		return TRUE;
@@ -110,6 +111,7 @@ static gboolean describe_image(const char *kind, GBytes *before, GBytes *now, st
 	event->reason = json("\"\"");
 	if (strcmp(kind, "image") == 0) {
 		event->change = now ? "created" : "removed";
+		event->time = record_get(now, "created_at");
 		return !now || !before;
 	}
 	if (!now || (before && same(before, now, visible)))
@@ -126,6 +128,7 @@ static gboolean describe_host(GBytes *before, GBytes *now, struct event *event)
 	event->type = "host";
 	event->change = !now ? "removed" : before ? "changed" : "created";
 	event->state = json(now ? "\"up\"" : "\"down\"");
+	event->time = record_get(now, "started_at");
 	event->reason = get_or(now, "accelerator_reason", "\"\"");
 	return !now || !before || !g_bytes_equal(before, now);
 }

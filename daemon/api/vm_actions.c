@@ -226,10 +226,12 @@ static gboolean change_stop(struct request *request, struct vm *vm, int state, g
 	if (ended && vm->desired == VM_DESIRED_STOPPED)
 		return TRUE;
 	*changed = vm->desired != VM_DESIRED_STOPPED ||
-		   (op->has_stop_timeout && vm->stop_timeout_ms != op->stop_timeout_ms);
-	vm->desired = VM_DESIRED_STOPPED;
+		   (op->has_stop_timeout && vm->stopping_timeout_ms != op->stop_timeout_ms);
 	if (op->has_stop_timeout)
-		vm->stop_timeout_ms = op->stop_timeout_ms;
+		vm->stopping_timeout_ms = op->stop_timeout_ms;
+	else if (vm->desired != VM_DESIRED_STOPPED)
+		vm->stopping_timeout_ms = vm->stop_timeout_ms;
+	vm->desired = VM_DESIRED_STOPPED;
 	return TRUE;
 }
 

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "daemon/model/units.h"
+
 #define NAME_TRIES_MAX 8u /* generated names that turn out to be taken */
 
 void vms_get(struct request *request)
@@ -148,6 +150,25 @@ static void create_try(struct request *request)
 		create_put(request);
 }
 
+/* Too little memory would end in a kernel that crashes before it can say so. Nothing is known of an image not built yet. */
+static gboolean create_check_memory(struct request *request, const struct vm *vm, GError **error)
+{
+	const struct store_kv *kv =
+		strcmp(vm->engine, "sim") != 0 ? api_get(request->api, "image-status", vm->image) : NULL;
+	struct record_value least = { NULL, 0 };
+	guint64 least_bytes;
+
+	if (kv)
+		least = record_get(kv->value, "memory_min_bytes");
+	least_bytes = least.bytes ? g_ascii_strtoull(least.json, NULL, 10) : 0;
+	if (vm->memory_bytes >= least_bytes)
+		return TRUE;
+	g_autofree char *asked = size_format(vm->memory_bytes), *needed = size_format(least_bytes);
+	g_set_error(error, POLDER_ERROR, POLDER_ERROR_INVALID, "image %s needs at least %s of memory: %s is too little",
+		    vm->image, needed, asked);
+	return FALSE;
+}
+
 /* What the tables can't check: whether what it refers to is there. */
 static gboolean create_check(struct request *request, const struct vm *vm, GError **error)
 {
@@ -166,7 +187,7 @@ static gboolean create_check(struct request *request, const struct vm *vm, GErro
 			    "publish needs network \"user\": a VM without a network has no ports");
 		return FALSE;
 	}
-	return TRUE;
+	return create_check_memory(request, vm, error);
 }
 
 /* Parse the body into op->vm. FALSE after answering. */

@@ -264,7 +264,7 @@ static void plan_fill(struct plan *plan, const struct records *records)
 	plan->restart = vm->restart;
 	plan->desired = vm->desired;
 	plan->run = vm->run;
-	plan->stop_timeout_ms = vm->stop_timeout_ms;
+	plan->stop_timeout_ms = vm->desired == VM_DESIRED_STOPPED ? vm->stopping_timeout_ms : vm->stop_timeout_ms;
 }
 
 /* Nobody wants this VM: see to it that its agent lets go of it, then forget the plan. */

@@ -25,9 +25,10 @@ struct vm {
 	int desired;        /* enum vm_desired */
 	guint64 run;        /* counts wanted starts: the agent starts a VM when desired is running and it has not yet
 	                          * carried out this run. `polder start` adds one. */
-	guint64 stop_timeout_ms; /* how long a stop may take before the VM is killed; 0 = kill now */
-	guint64 owner_uid;       /* who created it (peer credentials) */
-	gint64 created_at;       /* µs */
+	guint64 stop_timeout_ms;     /* how long a stop may take before the VM is killed; 0 = kill now */
+	guint64 stopping_timeout_ms; /* of the stop that was asked for last: it may have been given another */
+	guint64 owner_uid;           /* who created it (peer credentials) */
+	gint64 created_at;           /* µs */
 };
 extern const struct noun vm_noun;
 
@@ -132,6 +133,7 @@ struct image_status {
 	char *firmware;
 	char *cmdline;
 	guint64 size_bytes;
+	guint64 memory_min_bytes; /* a VM with less could not boot it; 0: not known */
 	gint64 built_at;
 	char **notes; /* copied into the status of VMs: "no disk: …" */
 };

@@ -162,6 +162,7 @@ gboolean image_cache_find(const struct image_cache *cache, const char *name, str
 	status->size_bytes = total;
 	status->build = meta_number(meta, "build");
 	status->built_at = meta_number(meta, "built_at_us");
+	status->memory_min_bytes = meta_number(meta, "memory_min_bytes");
 	status->cmdline = g_strdup(g_hash_table_lookup(meta, "cmdline"));
 	if (note) {
 		status->notes = g_new0(char *, 2);
@@ -218,6 +219,8 @@ static gboolean fill_directory(int dir, const struct image_status *status, GErro
 			       g_get_real_time());
 	if (status->cmdline)
 		g_string_append_printf(meta, "cmdline=%s\n", status->cmdline);
+	if (status->memory_min_bytes)
+		g_string_append_printf(meta, "memory_min_bytes=%" G_GUINT64_FORMAT "\n", status->memory_min_bytes);
 	if (status->notes && status->notes[0])
 		g_string_append_printf(meta, "note=%s\n", status->notes[0]);
 	for (guint part = 0; part < IMAGE_PARTS; part++)

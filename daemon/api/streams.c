@@ -310,8 +310,9 @@ static gboolean stream_check(struct request *request, struct stream *stream)
 	}
 	state = view_state(&records, &reason);
 	if (vm_ended(&records, state)) {
-		request_fail_new(request, POLDER_ERROR_CONFLICT, "VM %s is %s: start it first (polder start %s)",
-				 request->name, view_state_name(state), request->name);
+		request_fail_new(request, POLDER_ERROR_CONFLICT, "VM %s is %s%s%s%s: start it first (polder start %s)",
+				 request->name, view_state_name(state), *reason ? " (" : "", reason, *reason ? ")" : "",
+				 request->name);
 		return FALSE;
 	}
 	if (stream->exec && state == VM_STATE_PAUSED) {

@@ -161,8 +161,38 @@ int vm_exec(struct client *client, const char *name, const struct exec_request *
 	return status;
 }
 
+/* The console's terminal in the guest gets our size, as far as the guest has an agent and stty: by a command of its own,
+ * which waits until the guest is ready. Nobody waits for it; the newest size replaces one not yet told. */
+struct resizer {
+	struct client *client;
+	const char *name;
+	GSubprocess *command;
+};
+
+static void resizer_clear(struct resizer *resizer)
+{
+	if (resizer->command)
+		g_subprocess_force_exit(resizer->command);
+	g_clear_object(&resizer->command);
+}
+
+static void tell_size(guint rows, guint columns, gpointer user_data)
+{
+	struct resizer *resizer = user_data;
+	g_autofree char *rows_text = g_strdup_printf("%u", rows), *columns_text = g_strdup_printf("%u", columns);
+	const char *const argv[] = { "/proc/self/exe", "exec", "--socket", client_socket(resizer->client),
+				     resizer->name,    "--",   "stty",     "-F",
+				     "/dev/ttyS0",     "rows", rows_text,  "cols",
+				     columns_text,     NULL };
+
+	resizer_clear(resizer);
+	resizer->command =
+		g_subprocess_newv(argv, G_SUBPROCESS_FLAGS_STDOUT_SILENCE | G_SUBPROCESS_FLAGS_STDERR_SILENCE, NULL);
+}
+
 int vm_attach(struct client *client, const char *name, GError **error)
 {
+	struct resizer resizer = { .client = client, .name = name };
 	g_autofree char *path = g_strdup_printf("/v1/vms/%s/console", name);
 	g_autofree char *what = g_strdup_printf("VM %s", name);
 	gboolean terminal = isatty(STDIN_FILENO);
@@ -175,12 +205,17 @@ int vm_attach(struct client *client, const char *name, GError **error)
 		.forward_input = TRUE,
 		.raw = terminal,
 		.detach_key = terminal,
+		.resized = terminal ? tell_size : NULL,
+		.user_data = &resizer,
 	};
 	struct stream_result result;
+	gboolean done;
 
 	if (terminal)
 		fprintf(stderr, "polder: attached to VM %s; Ctrl-] detaches and leaves it running\n", name);
-	if (!stream_run(client, &config, &result, error))
+	done = stream_run(client, &config, &result, error);
+	resizer_clear(&resizer);
+	if (!done)
 		return -1;
 	switch (result.end) {
 	case STREAM_END_DETACHED:

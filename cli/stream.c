@@ -103,6 +103,10 @@ static void send_size(struct pump *pump)
 
 	if (!terminal_size(pump->config->fd_in, &rows, &columns))
 		return;
+	if (pump->config->resized) {
+		pump->config->resized(rows, columns, pump->config->user_data);
+		return;
+	}
 	size[0] = GUINT16_TO_LE((guint16)rows);
 	size[1] = GUINT16_TO_LE((guint16)columns);
 	send_frame(pump, STREAM_RESIZE, size, sizeof(size));
@@ -364,7 +368,7 @@ static gboolean on_resize(gpointer user_data)
 {
 	struct pump *pump = user_data;
 
-	if (pump->config->open && pump->opened && pump->config->raw)
+	if (pump->opened && pump->config->raw)
 		send_size(pump);
 	return G_SOURCE_CONTINUE;
 }
@@ -400,6 +404,8 @@ static void on_connected(GObject *source, GAsyncResult *result, gpointer user_da
 		send_frame(pump, STREAM_OPEN, pump->config->open, strlen(pump->config->open));
 	else
 		opened(pump);
+	if (pump->config->resized)
+		on_resize(pump);
 }
 
 static gboolean too_late(gpointer user_data)

@@ -11,7 +11,10 @@ struct stream_config {
 	gboolean forward_input; /* else the command sees an empty standard input */
 	gboolean tty;           /* the command has a terminal of its own */
 	gboolean raw;           /* fd_in becomes a raw terminal; its size is passed on */
-	gboolean detach_key;    /* Ctrl-] ends the session from this side */
+	/* Console, raw: the terminal's size, at the begin and whenever it changes. A serial line has no way to carry it. */
+	void (*resized)(guint rows, guint columns, gpointer user_data);
+	gpointer user_data;  /* of resized() */
+	gboolean detach_key; /* Ctrl-] ends the session from this side */
 };
 
 enum stream_end {

@@ -12,7 +12,11 @@
 #include "tests/unit/store/fixture.h"
 #include "tests/unit/store/workload.h"
 
-#define KILLS      150u
+#if defined(__SANITIZE_ADDRESS__)
+#define KILLS 150u /* each process starts many times slower */
+#else
+#define KILLS 2000u
+#endif
 #define KILLS_LONG 5000u
 /* Every so often an empty file, so that creating one is killed, too. */
 #define KILLS_PER_FILE 10u

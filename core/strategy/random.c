@@ -37,15 +37,15 @@ uint64_t strategy_random_next(struct strategy_random *random)
 
 uint64_t strategy_random_below(struct strategy_random *random, uint64_t n)
 {
-	__extension__ unsigned __int128 product;
+	unsigned __int128 product;
 	uint64_t threshold;
 
 	if (n == 0)
 		return 0;
-	product = (__extension__ unsigned __int128)strategy_random_next(random) * n;
+	product = (unsigned __int128)strategy_random_next(random) * n;
 	threshold = -n % n;
 	while ((uint64_t)product < threshold)
-		product = (__extension__ unsigned __int128)strategy_random_next(random) * n;
+		product = (unsigned __int128)strategy_random_next(random) * n;
 	return (uint64_t)(product >> 64);
 }
 

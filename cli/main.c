@@ -6,12 +6,18 @@
 #include "cli/command.h"
 #include "cli/table.h"
 #include "daemon/model/error.h"
+#include "lab/error.h"
 
 static void report(const GError *error)
 {
 	g_autofree char *line = text_printable(error->message);
 
 	fprintf(stderr, "polder: %s\n", line);
+}
+
+static int exit_status(const GError *error)
+{
+	return error && error->domain == LAB_ERROR ? lab_error_exit_status(error) : polder_error_exit_status(error);
 }
 
 static int show_help(const struct invocation *invocation)
@@ -53,7 +59,7 @@ int main(int argc, char **argv)
 	if (invocation_init(&invocation, argv, &error))
 		status = carry_out(&invocation, &error);
 	if (status < 0)
-		status = polder_error_exit_status(error);
+		status = exit_status(error);
 	if (error)
 		report(error);
 	g_clear_error(&error);

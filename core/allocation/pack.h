@@ -1,5 +1,6 @@
 /* Packing many items at once into bins: the batch strategies and the lower bounds. Vector bin packing: dimensions are the
- * instance's own (up to PACK_DIMENSIONS_MAX), amounts are whole numbers. */
+ * instance's own (up to PACK_DIMENSIONS_MAX), amounts are whole numbers up to PACK_AMOUNT_MAX. Sizes may be negative (a
+ * few published instances have such items: they add room); capacities may not. */
 #pragma once
 
 #include <stdbool.h>
@@ -10,13 +11,14 @@
 
 #define PACK_DIMENSIONS_MAX 16
 #define PACK_UNPLACED       UINT32_MAX
+#define PACK_AMOUNT_MAX     ((int32_t)1 << 29)
 
 struct pack_problem {
 	uint32_t dimensions; /* ≥ 1 */
 	uint32_t n_items;
-	const uint32_t *size;     /* [n_items][dimensions] */
-	uint32_t n_bins;          /* 0: as many identical bins as needed; else exactly these */
-	const uint32_t *capacity; /* [dimensions], or [n_bins][dimensions] when n_bins > 0 */
+	const int32_t *size;     /* [n_items][dimensions] */
+	uint32_t n_bins;         /* 0: as many identical bins as needed; else exactly these */
+	const int32_t *capacity; /* [dimensions], or [n_bins][dimensions] when n_bins > 0 */
 };
 
 /* How long to go on: a count makes a run reproducible; `stop` may end it sooner (NULL: never). */

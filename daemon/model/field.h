@@ -22,6 +22,7 @@ enum field_flags {
 	FIELD_UPDATE = 1 << 1,   /* a client may change it later (PATCH) */
 	FIELD_REQUIRED = 1 << 2, /* must be present in a create request */
 	FIELD_WIDE = 1 << 3,     /* column shown by --wide only */
+	FIELD_SIGNED = 1 << 4,   /* FIELD_NUMBER: any finite number, below 0 too; min and max do not count */
 };
 
 struct field {

@@ -178,7 +178,8 @@ static gboolean number_from_node(const struct field *field, JsonNode *node, doub
 	if (type != G_TYPE_DOUBLE && type != G_TYPE_INT64)
 		return invalid(error, field, "must be a number");
 	value = type == G_TYPE_DOUBLE ? json_node_get_double(node) : (double)json_node_get_int(node);
-	if (!isfinite(value) || value < (double)field->min || (field->max && value > (double)field->max))
+	if (!isfinite(value) || (!(field->flags & FIELD_SIGNED) &&
+				 (value < (double)field->min || (field->max && value > (double)field->max))))
 		return range_invalid(field, error);
 	*out = value;
 	return TRUE;

@@ -13,6 +13,27 @@
 #define LIMIT_VM_STOP_TIMEOUT_MAX_MS 3600000u
 #define LIMIT_CMDLINE_BYTES          1024u /* kernel command line added by the user */
 
+/* Placement. */
+#define LIMIT_VM_GROUPS          4u
+#define LIMIT_VM_TERMS           6u /* affinity and anti-affinity together */
+#define LIMIT_VM_SPREADS         3u
+#define LIMIT_LABELS             64u /* on one host or VM; as many different ones may VMs ask for at a time */
+#define LIMIT_LABEL_BYTES        127u
+#define LIMIT_EXTENDED           4u /* kinds of extended resources there are at a time */
+#define LIMIT_HOST_NODES         8u /* NUMA nodes */
+#define LIMIT_THREADS_PER_CORE   16u
+#define LIMIT_PRIORITY_MAX       1000u
+#define LIMIT_NETWORK_BPS_MAX    1000000000000000ull
+#define LIMIT_GANG               1000u
+#define LIMIT_OVERCOMMIT_PERCENT 10000u
+#define LIMIT_POOL_AMOUNTS       16u
+#define LIMIT_POOLS              4095u
+#define LIMIT_PARAMETERS         16u
+#define LIMIT_STRATEGY_HISTORY   16u
+#define LIMIT_SIM_HOSTS          10000u
+#define LIMIT_EXPLAIN_HOSTS      1000u /* with more, a decision is explained only when somebody asks */
+#define LIMIT_PREEMPTED          16u   /* VMs stopped for one of higher priority */
+
 /* Store (etcd's own defaults, so that every backend can hold them). */
 #define LIMIT_STORE_TXN_OPS            128u
 #define LIMIT_STORE_REQUEST_BYTES      (1u << 20)
@@ -25,7 +46,8 @@
 #define LIMIT_API_BODY_BYTES  (1u << 20)
 #define LIMIT_API_JSON_DEPTH  16u
 #define LIMIT_API_CONNECTIONS 256u
-#define LIMIT_API_WATCHERS    64u /* event streams open at a time */
+#define LIMIT_API_BATCH_VMS   256u /* VMs created by one request */
+#define LIMIT_API_WATCHERS    64u  /* event streams open at a time */
 
 /* What a guest may make us hold. */
 #define LIMIT_CONSOLE_LOG_BYTES   (1u << 20) /* per file; one older file is kept beside it */

@@ -5,9 +5,13 @@
 const char *const vm_desired_names[] = { "running", "paused", "stopped", NULL };
 const char *const vm_restart_names[] = { "never", "on-failure", "always", NULL };
 const char *const vm_network_names[] = { "user", "none", NULL };
+const char *const vm_exclusive_names[] = { "none", "host", "core", NULL };
+const char *const vm_numa_names[] = { "any", "one", "split", NULL };
+const char *const vm_hugepages_names[] = { "none", "2M", "1G", NULL };
 
 const struct noun *const nouns[] = {
-	&vm_noun, &plan_noun, &status_noun, &host_noun, &image_noun, &image_status_noun, &pool_noun, NULL,
+	&vm_noun,   &plan_noun,      &status_noun,          &host_noun, &image_noun, &image_status_noun,
+	&pool_noun, &host_spec_noun, &strategy_choice_noun, NULL,
 };
 
 gboolean engine_check(const char *text, GError **error)

@@ -8,6 +8,9 @@
 enum vm_desired { VM_DESIRED_RUNNING, VM_DESIRED_PAUSED, VM_DESIRED_STOPPED };
 enum vm_restart { VM_RESTART_NEVER, VM_RESTART_ON_FAILURE, VM_RESTART_ALWAYS };
 enum vm_network { VM_NETWORK_USER, VM_NETWORK_NONE };
+enum vm_exclusive { VM_EXCLUSIVE_NONE, VM_EXCLUSIVE_HOST, VM_EXCLUSIVE_CORE };
+enum vm_numa { VM_NUMA_ANY, VM_NUMA_ONE, VM_NUMA_SPLIT };
+enum vm_hugepages { VM_HUGEPAGES_NONE, VM_HUGEPAGES_2M, VM_HUGEPAGES_1G };
 
 struct vm {
 	char *name;
@@ -27,18 +30,44 @@ struct vm {
 	                          * carried out this run. `polder start` adds one. */
 	guint64 stop_timeout_ms;     /* how long a stop may take before the VM is killed; 0 = kill now */
 	guint64 stopping_timeout_ms; /* of the stop that was asked for last: it may have been given another */
-	guint64 owner_uid;           /* who created it (peer credentials) */
-	gint64 created_at;           /* µs */
+	/* Placement: daemon/model/placement.h reads the strings. */
+	char **groups;                    /* "db"; empty: the group of the first anti-affinity to a group, if any */
+	char **affinity, **anti_affinity; /* "group=db@rack:soft=50" */
+	char **spread;                    /* "rack:2": of its first group */
+	char **require, **avoid_labels, **tolerate;
+	char **extended;    /* "gpu=1" */
+	int exclusive;      /* enum vm_exclusive */
+	int numa;           /* enum vm_numa */
+	int hugepages;      /* enum vm_hugepages */
+	guint64 numa_nodes; /* of VM_NUMA_SPLIT */
+	guint64 priority;
+	char *cpu_model; /* "x86-64-v2"; "": any */
+	guint64 disk_bytes, network_bps;
+	char *tenant; /* "": "uid-N" of the owner */
+	char *gang;
+	guint64 gang_size;
+	guint64 owner_uid; /* who created it (peer credentials) */
+	gint64 created_at; /* µs */
 };
 extern const struct noun vm_noun;
 
 /* ---- Plan: what control decided. Key: /plan/NAME. Written by control only. ---- */
 
 struct plan {
-	char *uuid;          /* of the VM it is for */
-	char *host;          /* "" when refused */
-	char *strategy;      /* which allocation strategy decided */
-	char *reason;        /* why this host, or why refused, for people */
+	char *uuid;        /* of the VM it is for */
+	char *host;        /* "" when refused */
+	char *strategy;    /* which allocation strategy decided */
+	char *reason;      /* why this host, or why refused, for people */
+	char *agent;       /* host whose agent serves `host`, when it is simulated; "": its own */
+	char **nodes;      /* NUMA nodes of the host, "0" */
+	double score;      /* the strategy's cost */
+	char *runner_up;   /* host */
+	char *step;        /* core/allocation/family.h: what decided */
+	char **parameters; /* of the strategy, "a=1" */
+	guint64 seed;
+	char **ruled_out; /* "memory=12" */
+	char *relief;
+	guint64 decided_revision;
 	gboolean refused;    /* no host can take it: reason says what each lacked */
 	guint64 vm_revision; /* revision of /vm/NAME this plan answers */
 	gboolean remove;     /* /vm/NAME is gone: the agent ends the VM, removes all it has, deletes /status/NAME */
@@ -99,12 +128,30 @@ struct host {
 	guint64 memory_reserved_bytes; /* kept for the host itself */
 	char *cpu_model, *kernel, *qemu_version;
 	gboolean privileged; /* the agent runs as root */
-	char **limits;       /* what does not work here and why, one line each */
+	gboolean simulated;  /* no such machine: written by the API, without a lease, and served by `agent` */
+	char *agent;         /* name of the host whose agent serves it; "": its own */
+	char **nodes;        /* NUMA nodes, "40c90G+4G/2M"; empty: one of all it has */
+	guint64 threads_per_core;
+	char *cpu_level;                 /* "x86-64-v3"; "": unknown */
+	guint64 disk_bytes, network_bps; /* 0: not known, not counted */
+	char **extended;                 /* "gpu=2" */
+	char **limits;                   /* what does not work here and why, one line each */
 	guint64 agent_pid;
 	gint64 started_at;
 	char *boot_id;
 };
 extern const struct noun host_noun;
+
+/* ---- Host wishes. Key: /host-spec/NAME. Written by the API only; there may be none. ---- */
+
+struct host_spec {
+	char **labels; /* "rack=r1" */
+	char **taints;
+	gboolean cordoned;
+	guint64 cpu_overcommit_percent;    /* 0: 1600 on real hosts, 100 on simulated ones */
+	guint64 memory_overcommit_percent; /* 0: 100 */
+};
+extern const struct noun host_spec_noun;
 
 /* ---- Image. /image/NAME (wanted, by the API) and /image-status/NAME (observed, by the agent). ---- */
 
@@ -139,13 +186,33 @@ struct image_status {
 };
 extern const struct noun image_status_noun;
 
-/* ---- Pool (compute pool). Key: /pool/NAME. One for now: "default", always there. ---- */
+/* ---- Pool (compute pool). Key: /pool/NAME. "default" is always there. ---- */
 
 struct pool {
 	char *name;
 	char *description;
+	char *parent; /* "": the root, all hosts */
+	guint64 shares;
+	char **reserve, **limit;                                   /* "cpu=8", "memory=16G" */
+	guint64 max_vms;                                           /* 0: no bound */
+	guint64 cpu_overcommit_percent, memory_overcommit_percent; /* 0: 100 */
 };
 extern const struct noun pool_noun;
+
+/* ---- The strategy at work. Key: /strategy/FAMILY/SCOPE. Written by the API only; none: the family's default. ---- */
+
+struct strategy_choice {
+	char *family; /* "allocation" */
+	char *scope;  /* "all" */
+	char *name;
+	char **parameters; /* "a=1" */
+	guint64 seed;
+	char *reason;
+	gint64 applied_at;
+	char *applied_by; /* "uid-0" */
+	char **previous;  /* newest first: "name a=1 b=2" */
+};
+extern const struct noun strategy_choice_noun;
 
 /* nouns[]: all of the above, NULL-terminated: for the schema, the fuzzers and the tests. */
 extern const struct noun *const nouns[];

@@ -5,6 +5,8 @@
 /* Bounds of an integer or number; those we did not set stay unsaid. */
 static void schema_range(JsonObject *schema, const struct field *field)
 {
+	if (field->flags & FIELD_SIGNED)
+		return;
 	json_object_set_int_member(schema, "minimum", (gint64)field->min);
 	if (field->max)
 		json_object_set_int_member(schema, "maximum", (gint64)field->max);

@@ -6,6 +6,7 @@
 #include "daemon/model/error.h"
 #include "daemon/model/limits.h"
 #include "daemon/model/nouns.h"
+#include "daemon/model/placement.h"
 #include "daemon/model/units.h"
 
 /* A `struct noun` initializer for struct `type` whose rows are the array `rows`. */
@@ -19,6 +20,9 @@
 extern const char *const vm_desired_names[];
 extern const char *const vm_restart_names[];
 extern const char *const vm_network_names[];
+extern const char *const vm_exclusive_names[];
+extern const char *const vm_numa_names[];
+extern const char *const vm_hugepages_names[];
 
 /* An engine this version knows. */
 gboolean engine_check(const char *text, GError **error);

@@ -58,7 +58,9 @@ static void test_empty_round_trip(void)
 		noun_init(nouns[n], object);
 		node = noun_to_node(nouns[n], object);
 		g_assert_cmpuint(json_object_get_size(node), ==, nouns[n]->n_fields);
-		if (nouns[n] == &vm_noun || nouns[n] == &status_noun || nouns[n] == &pool_noun) {
+		if (nouns[n] == &vm_noun || nouns[n] == &status_noun || nouns[n] == &pool_noun ||
+		    nouns[n] == &plan_noun || nouns[n] == &host_noun || nouns[n] == &host_spec_noun ||
+		    nouns[n] == &strategy_choice_noun) {
 			noun_from_node(nouns[n], back, node, NOUN_FROM_STORE, &error);
 			g_assert_no_error(error);
 			g_assert_true(noun_equal(nouns[n], object, back, 0));

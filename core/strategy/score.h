@@ -35,10 +35,15 @@ struct score_weights {
  * are 0 (weights unchanged); `*changed` says whether scaling changed them. */
 bool score_weights_normalize(struct score_weights *weights, bool *changed);
 
-/* score_from_runs(runs, n): mean and interval of `n` ≥ 0 runs (0: missing). */
+/* score_interval(runs, n): mean and interval of `n` ≥ 0 runs of anything (0: missing). Between the tabulated degrees of
+ * freedom the next smaller ones count, so the interval is never too narrow. */
+struct score score_interval(const double *runs, size_t n);
+
+/* score_from_runs(runs, n): the same of a score: the interval does not leave [0, 1]. */
 struct score score_from_runs(const double *runs, size_t n);
 
-/* score_nines(availability): A' = min(1, −log10(1−A)/4), so that each nine counts a quarter. */
+/* score_nines(availability): A' = min(1, −log10(1−A)/4), so that each nine counts a quarter; 0 up to an availability of
+ * 0. The logarithm is strategy_log(): the same on every machine, so that no libm decides an order. */
 double score_nines(double availability);
 
 struct score_efficiency {
@@ -46,13 +51,16 @@ struct score_efficiency {
 	double mean, low, high;
 	unsigned missing; /* bit set of enum score_kind whose weight went to the others */
 };
-/* efficiency = wp·P + wa·A' + ws·S. Missing when all weighted scores are missing. */
+/* efficiency = wp·P + wa·A' + ws·S, of the means; missing when all weighted scores are missing. Its interval is made of
+ * the scores' ends and so holds however the scores hang together; it is wider than need be. A' rises with A, so the
+ * mean of the efficiency is what everything is ranked by. */
 struct score_efficiency score_efficiency(const struct scores *scores, const struct score_weights *weights);
 
-/* A floor on a raw score or a raw figure; the caller looks a figure up and passes its value. */
+/* A floor on a raw score. Floors on a family's figures are the caller's: it tells the outcome in the candidate. */
 struct score_floor {
 	enum score_kind kind;
 	double least;
+	bool strict; /* above, not at least */
 };
 /* score_meets(scores, floors, n): all floors hold (compared with the mean). A missing score meets none.
  * `*first_missed` (may be NULL) is the index of the first that does not, and *distance the sum of what lacks. */
@@ -61,6 +69,8 @@ bool score_meets(const struct scores *scores, const struct score_floor *floors, 
 
 struct score_candidate {
 	struct scores scores;               /* in */
+	bool misses_figure;                 /* in: a floor on a figure does not hold */
+	double figure_distance;             /* in: what lacks there, as a share of what is required, summed */
 	struct score_efficiency efficiency; /* out */
 	bool pareto;     /* out: no other candidate is at least as good in all scores and better in one */
 	bool meets;      /* out: all floors */

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#define MEMBERS_MAX 64u /* more than any noun has fields */
+#define MEMBERS_MAX 128u /* more than any noun has fields */
 
 struct member {
 	const char *name; /* without quotes; field names have no escapes */
@@ -151,7 +151,7 @@ static const char *const *noun_defaults(const struct noun *noun)
 	defaults = g_ptr_array_new();
 	for (gsize i = 0; i < noun->n_fields; i++) {
 		JsonNode *value = json_object_get_member(node, noun->fields[i].name);
-		g_autofree char *text = json_to_string(value, FALSE);
+		g_autofree char *text = value ? json_to_string(value, FALSE) : NULL; /* NULL: internal, not answered */
 
 		g_ptr_array_add(defaults, g_strdup_printf("\"%s\":%s", noun->fields[i].name, text));
 	}
@@ -174,6 +174,7 @@ void record_append(GString *out, const struct noun *noun, GBytes *record, const 
 	struct member members[MEMBERS_MAX];
 	const char *at, *end;
 	gsize n = 0, next = 0;
+	gboolean appended = FALSE;
 
 	if (record_open(record, &at, &end)) {
 		while (n < MEMBERS_MAX && next_member(&at, end, &members[n]))
@@ -183,8 +184,11 @@ void record_append(GString *out, const struct noun *noun, GBytes *record, const 
 		const char *name = noun->fields[i].name;
 		gsize bytes = strlen(name), looked = 0, o = 0;
 
-		if (i)
+		if (noun->fields[i].flags & FIELD_INTERNAL)
+			continue;
+		if (appended)
 			g_string_append_c(out, ',');
+		appended = TRUE;
 		while (o < n_overrides && strcmp(override[o].name, name) != 0)
 			o++;
 		if (o < n_overrides) {

@@ -22,6 +22,7 @@ enum field_flags {
 	FIELD_UPDATE = 1 << 1,   /* a client may change it later (PATCH) */
 	FIELD_REQUIRED = 1 << 2, /* must be present in a create request */
 	FIELD_WIDE = 1 << 3,     /* column shown by --wide only */
+	FIELD_INTERNAL = 1 << 5, /* only in the store: not answered, not in the schema */
 	FIELD_SIGNED = 1 << 4,   /* FIELD_NUMBER: any finite number, below 0 too; min and max do not count */
 };
 
@@ -82,7 +83,7 @@ gboolean noun_from_node(const struct noun *noun, gpointer object, JsonObject *no
 char *noun_to_json(const struct noun *noun, gconstpointer object);
 
 /* noun_to_node(noun, object): a JsonObject with every field (empties as "", [], 0, or null for FIELD_TIME 0):
- * what the API answers. Caller unrefs. */
+ * what the API answers. FIELD_INTERNAL ones are left out. Caller unrefs. */
 JsonObject *noun_to_node(const struct noun *noun, gconstpointer object);
 
 /* noun_schema(noun, source): JSON Schema (OpenAPI 3.0 dialect) of the noun as answered (NOUN_FROM_STORE) or as taken

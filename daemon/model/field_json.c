@@ -358,8 +358,10 @@ JsonObject *noun_to_node(const struct noun *noun, gconstpointer object)
 {
 	JsonObject *node = json_object_new();
 
-	for (gsize i = 0; i < noun->n_fields; i++)
-		json_object_set_member(node, noun->fields[i].name, field_to_node(&noun->fields[i], object));
+	for (gsize i = 0; i < noun->n_fields; i++) {
+		if (!(noun->fields[i].flags & FIELD_INTERNAL))
+			json_object_set_member(node, noun->fields[i].name, field_to_node(&noun->fields[i], object));
+	}
 	return node;
 }
 

@@ -77,7 +77,17 @@ struct plan {
 	int network;
 	char **publish;
 	int restart, desired;
-	guint64 run, stop_timeout_ms;
+	guint64 run, stop_timeout_ms; /* run: the VM's, and one for each preemption */
+	guint64 preemptions;
+	/* What its host is charged with, as it was when it was placed: never answered by the API. */
+	char *pool, *tenant, *gang;
+	char **groups, **affinity, **anti_affinity, **spread, **require, **avoid_labels, **tolerate, **extended;
+	int exclusive, numa, hugepages;
+	gboolean preempted; /* it was stopped for a VM of higher priority (answered, too) */
+	guint64 numa_nodes, priority;
+	char *cpu_model;
+	guint64 disk_bytes, network_bps, owner_uid;
+	gint64 decided_at; /* by the records' own times */
 };
 extern const struct noun plan_noun;
 

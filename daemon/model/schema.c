@@ -103,7 +103,7 @@ static gboolean field_shown(const struct field *field, enum noun_source source)
 	case NOUN_FROM_STORE:
 		break;
 	}
-	return TRUE;
+	return (field->flags & FIELD_INTERNAL) == 0;
 }
 
 JsonObject *noun_schema(const struct noun *noun, enum noun_source source)

@@ -47,6 +47,15 @@ static void test_rows(void)
 	}
 }
 
+static gsize fields_answered(const struct noun *noun)
+{
+	gsize n = 0;
+
+	for (gsize i = 0; i < noun->n_fields; i++)
+		n += (noun->fields[i].flags & FIELD_INTERNAL) == 0;
+	return n;
+}
+
 static void test_empty_round_trip(void)
 {
 	for (int n = 0; nouns[n]; n++) {
@@ -57,7 +66,7 @@ static void test_empty_round_trip(void)
 
 		noun_init(nouns[n], object);
 		node = noun_to_node(nouns[n], object);
-		g_assert_cmpuint(json_object_get_size(node), ==, nouns[n]->n_fields);
+		g_assert_cmpuint(json_object_get_size(node), ==, fields_answered(nouns[n]));
 		if (nouns[n] == &vm_noun || nouns[n] == &status_noun || nouns[n] == &pool_noun ||
 		    nouns[n] == &plan_noun || nouns[n] == &host_noun || nouns[n] == &host_spec_noun ||
 		    nouns[n] == &strategy_choice_noun) {

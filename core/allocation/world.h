@@ -10,6 +10,8 @@
  *   - a host's VM list holds exactly the placements that name it */
 #pragma once
 
+#include <stdalign.h>
+
 #include "core/allocation/resources.h"
 
 struct allocation_node {
@@ -18,18 +20,18 @@ struct allocation_node {
 
 /* Read by strategies and indexes directly; written by the world only. Hot fields first. */
 struct allocation_host_state {
-	uint32_t n_nodes;
+	alignas(64) uint32_t n_nodes; /* all but the nodes is one cache line */
 	uint32_t n_vms;
 	uint32_t type;   /* index in types: capacity, labels, taints, engines; hosts alike share one */
-	uint32_t tenant; /* of all its VMs; 0: empty or none; ALLOCATION_NONE: several */
-	struct allocation_node
-		node[ALLOCATION_NODES_MAX]; /* free; saturates at 0 when a host shrank below what it holds */
+	uint32_t tenant; /* of all its VMs; 0: empty or none; ALLOCATION_NONE: several (no tenant counts as one) */
 	uint32_t free[ALLOCATION_HOST_DIMENSIONS];
 	uint32_t n_exclusive; /* VMs that want it alone */
 	uint32_t first_vm;    /* list of placements, ALLOCATION_NONE ends */
 	uint32_t rack, zone;  /* dense domain numbers, always ≥ 1: hosts without one get one of their own */
 	bool present, powered, cordoned;
 	bool overdrawn;
+	struct allocation_node
+		node[ALLOCATION_NODES_MAX]; /* free; saturates at 0 when a host shrank below what it holds */
 };
 
 struct allocation_placement {

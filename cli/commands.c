@@ -21,6 +21,38 @@ const struct option global_options[] = {
 	{ NULL },
 };
 
+/* What decides where a VM may be; run and host capacity take the same. */
+#define PLACEMENT_OPTIONS                                                                                                \
+	{ "group", 'g', "GROUP", .repeat = TRUE, .doc = "The VM is a member of GROUP. May be repeated." },               \
+		{ "affinity", 0, "TERM", .repeat = TRUE,                                                                 \
+		  .doc = "Only beside group=GROUP or vm=VM; @rack or @zone widen beside, :soft makes it a wish." },      \
+		{ "anti-affinity", 0, "TERM", .repeat = TRUE,                                                            \
+		  .doc = "Never beside group=GROUP or vm=VM, written as affinity is; a member of that group unless "     \
+			 "--group says otherwise." },                                                                    \
+		{ "spread", 0, "LEVEL[:SKEW]", .repeat = TRUE,                                                           \
+		  .doc = "Spread its first group over host, rack or zone; counts differ by at most SKEW (1)." },         \
+		{ "require", 0, "LABEL", .repeat = TRUE, .doc = "Only hosts with this label, like disk=ssd." },          \
+		{ "avoid", 0, "LABEL", .repeat = TRUE, .doc = "No host with this label." },                              \
+		{ "tolerate", 0, "TAINT", .repeat = TRUE, .doc = "Also hosts with this taint." },                        \
+		{ "exclusive", 0,                                                                                        \
+		  "WHAT",      VALUE_CHOICE,                                                                             \
+		  exclusives,  .doc = "host: no other tenant's VM beside it; core: whole processor cores of its own." }, \
+		{ "numa", 0, "NODES",                                                                                    \
+		  .doc = "any: one NUMA node if possible (default); one: one node only; N: evenly over N nodes." },      \
+		{ "cpu-model", 0, "LEVEL", .doc = "At least this processor level: x86-64-v1 to x86-64-v4." },            \
+		{ "hugepages", 0, "SIZE", VALUE_CHOICE, hugepages, .doc = "Memory in huge pages: 2M or 1G." },           \
+		{ "disk", 0, "SIZE", .doc = "Local disk it takes." },                                                    \
+		{ "bandwidth", 0, "RATE", .doc = "Network bandwidth it takes, in bits per second: 100M." },              \
+		{ "extended", 0, "KIND=N", .repeat = TRUE, .doc = "So many of another resource: gpu=1." },               \
+		{ "priority", 0, "N",                                                                                    \
+		  .doc = "0 to 1000 (default 500): VMs of lower priority make room when there is none." },               \
+	{                                                                                                                \
+		"tenant", 0, "NAME", .doc = "Whose VM it is (default: its creator's)."                                   \
+	}
+
+static const char *const exclusives[] = { "none", "host", "core", NULL };
+static const char *const hugepages[] = { "none", "2M", "1G", NULL };
+
 static const struct option run_options[] = {
 	{ "name", 'n', "NAME", .doc = "The VM's name; made from the image's name when left out." },
 	{ "cpus", 'c', "N", .doc = "Virtual CPUs (default 1)." },
@@ -34,6 +66,10 @@ static const struct option run_options[] = {
 	{ "restart", 0, "POLICY", VALUE_CHOICE, restarts,
 	  .doc = "Start again when it ends by itself: never (default), on-failure or always." },
 	{ "cmdline", 0, "TEXT", .doc = "Add to the kernel's command line." },
+	PLACEMENT_OPTIONS,
+	{ "dry-run", 0, NULL, .doc = "Only say where it would go and why." },
+	{ "count", 0, "N", .doc = "Create so many VMs, NAME-1 to NAME-N, and return once they are placed." },
+	{ "gang", 0, NULL, .doc = "With --count: all of them or none." },
 	{ "detach", 'd', NULL, .doc = "Print the name and return once the VM is running." },
 	{ "keep", 'k', NULL, .doc = "With a command: keep the VM when the command has ended." },
 	{ "tty", 't', NULL, .doc = "With a command: give it a terminal; standard input is passed on." },
@@ -88,6 +124,48 @@ static const struct option events_options[] = {
 	{ NULL },
 };
 
+static const struct option capacity_options[] = {
+	{ "cpus", 'c', "N", .doc = "Virtual CPUs (default 1)." },
+	{ "memory", 'm', "SIZE", .doc = "Memory, like 512M or 2G (default 256M)." },
+	{ "engine", 0, "ENGINE", VALUE_CHOICE, engines, .doc = "How it is run: qemu, or sim (no guest, for tests)." },
+	{ "pool", 0, "POOL", .doc = "The compute pool (default: default)." },
+	PLACEMENT_OPTIONS,
+	{ NULL },
+};
+
+static const struct option host_add_options[] = {
+	{ "engine", 0, "ENGINE", VALUE_CHOICE, engines, .doc = "sim: real hosts add themselves." },
+	{ "count", 0, "N", .doc = "How many (default 1)." },
+	{ "shape", 0, "SHAPE", .doc = "NUMA nodes, and processors and memory of each: 2x40c90G." },
+	{ "name", 'n', "NAME", .doc = "They are called NAME-0001 and so on (default sim)." },
+	{ "label", 'l', "KEY=VALUE", .repeat = TRUE, .doc = "A label of each. May be repeated." },
+	{ "hosts-per-rack", 0, "N", .doc = "Label each N of them as a rack." },
+	{ NULL },
+};
+
+static const struct option overcommit_options[] = {
+	{ "cpu", 0, "PERCENT", .doc = "vCPUs given out for each 100 processors (0: 1600, simulated hosts 100)." },
+	{ "memory", 0, "PERCENT", .doc = "Memory given out for each 100 there is (0: 100)." },
+	{ NULL },
+};
+
+static const struct option pool_options[] = {
+	{ "parent", 0, "POOL", .doc = "The pool it is a part of; none: all hosts." },
+	{ "reserve", 0, "AMOUNTS", .repeat = TRUE, .doc = "Kept for it even when idle: cpu=8,memory=16G." },
+	{ "limit", 0, "AMOUNTS", .repeat = TRUE, .doc = "The most it may take: cpu=16,memory=64G." },
+	{ "shares", 0, "N", .doc = "Its weight among its siblings when there is too little: 1 to 10000 (1000)." },
+	{ "max-vms", 0, "N", .doc = "The most VMs in it; 0: no bound." },
+	{ "description", 0, "TEXT", .doc = "What it is for." },
+	{ NULL },
+};
+
+static const struct option rebalance_options[] = {
+	{ "plan", 0, NULL, .doc = "Make the plan and print it. Carrying it out is not possible yet." },
+	{ "max-moves", 0, "N", .doc = "At most so many moves (default 20)." },
+	{ "strategy", 0, "NAME", .doc = "A continuous strategy: polder strategy ls allocation lists them." },
+	{ NULL },
+};
+
 static const struct option image_add_options[] = {
 	{ "kernel", 0, "FILE", VALUE_FILE, .doc = "The kernel: vmlinux with a PVH note, or bzImage." },
 	{ "initrd", 0, "FILE", VALUE_FILE, .doc = "The initial RAM disk." },
@@ -105,6 +183,14 @@ static const struct option image_add_options[] = {
 #define ONE_VM                                          \
 	{                                               \
 		"NAME", VALUE_VM, NULL, 1, 1, "The VM." \
+	}
+#define ONE_POOL                                            \
+	{                                                   \
+		"NAME", VALUE_TEXT, NULL, 1, 1, "The pool." \
+	}
+#define SOME_HOSTS                                              \
+	{                                                       \
+		"NAME", VALUE_HOST, NULL, 1, 1000, "The hosts." \
 	}
 #define SOME_VMS                                            \
 	{                                                   \
@@ -142,6 +228,13 @@ const struct command commands[] = {
 	  .argument = ONE_VM,
 	  .doc = "Show everything about a VM",
 	  .help = "What was asked for, what it is doing and why, and why it is on its host." },
+	{ .verb = "explain",
+	  .group = GROUP_VM,
+	  .carry_out = verb_explain,
+	  .argument = ONE_VM,
+	  .doc = "Explain why a VM is where it is",
+	  .help = "What was decided and why, which host was second, what ruled the others out, and what would be "
+		  "decided now." },
 	{ .verb = "exec",
 	  .group = GROUP_VM,
 	  .carry_out = verb_exec,
@@ -266,13 +359,116 @@ const struct command commands[] = {
 	  .argument = { "NAME", VALUE_HOST, NULL, 0, 1, "The host; all of them when left out." },
 	  .doc = "Show what a host can do",
 	  .help = "Which engines and which accelerator are used and why, and what does not work here and why." },
+	{ .noun = "host",
+	  .verb = "add",
+	  .group = GROUP_HOST,
+	  .carry_out = verb_host_add,
+	  .options = host_add_options,
+	  .doc = "Add simulated hosts",
+	  .help = "Hosts without a machine, to try strategies on at any scale: VMs of engine sim land there and "
+		  "nothing else does.",
+	  .examples = "polder host add --engine sim --count 100 --shape 2x40c90G --hosts-per-rack 20" },
+	{ .noun = "host",
+	  .verb = "rm",
+	  .group = GROUP_HOST,
+	  .carry_out = verb_host_rm,
+	  .argument = SOME_HOSTS,
+	  .doc = "Remove simulated hosts",
+	  .help = "They must have no VM. A real host goes when its agent ends." },
+	{ .noun = "host",
+	  .verb = "label",
+	  .group = GROUP_HOST,
+	  .carry_out = verb_host_label,
+	  .argument = { "NAME LABEL", VALUE_HOST, NULL, 2, 65, "The host, then labels: key=value sets, key- removes." },
+	  .doc = "Label a host",
+	  .help = "Labels say what a host is; --require and --avoid of run refer to them. rack and zone are its "
+		  "failure domains, which --spread and @rack refer to.",
+	  .examples = "polder host label h1 rack=r1 disk=ssd\npolder host label h1 disk-" },
+	{ .noun = "host",
+	  .verb = "taint",
+	  .group = GROUP_HOST,
+	  .carry_out = verb_host_taint,
+	  .argument = { "NAME TAINT", VALUE_HOST, NULL, 2, 65, "The host, then taints; TAINT- removes one." },
+	  .doc = "Keep VMs off a host unless they tolerate it",
+	  .help = "VMs that are there stay.",
+	  .examples = "polder host taint h1 maintenance\npolder host taint h1 maintenance-" },
+	{ .noun = "host",
+	  .verb = "overcommit",
+	  .group = GROUP_HOST,
+	  .carry_out = verb_host_overcommit,
+	  .options = overcommit_options,
+	  .argument = { "NAME", VALUE_HOST, NULL, 1, 1, "The host." },
+	  .doc = "Say how much of a host may be given out",
+	  .help = "In percent of what it has. Memory is not overcommitted unless you say so.",
+	  .examples = "polder host overcommit h1 --cpu 400" },
+	{ .noun = "host",
+	  .verb = "drain",
+	  .group = GROUP_HOST,
+	  .carry_out = verb_host_drain,
+	  .argument = { "NAME", VALUE_HOST, NULL, 1, 1, "The host." },
+	  .doc = "Let a host take no new VM",
+	  .help = "Prints where its VMs would go, and which have nowhere to go and why." },
+	{ .noun = "host",
+	  .verb = "uncordon",
+	  .group = GROUP_HOST,
+	  .carry_out = verb_host_uncordon,
+	  .argument = { "NAME", VALUE_HOST, NULL, 1, 1, "The host." },
+	  .doc = "Let a drained host take VMs again",
+	  .help = "The opposite of drain." },
+	{ .noun = "host",
+	  .verb = "capacity",
+	  .group = GROUP_HOST,
+	  .carry_out = verb_host_capacity,
+	  .options = capacity_options,
+	  .doc = "Show how many more VMs fit",
+	  .help = "How many more VMs like this would be placed now, and what then stops further ones.",
+	  .examples = "polder host capacity --cpus 4 --memory 8G" },
 	{ .noun = "pool",
 	  .verb = "ls",
 	  .group = GROUP_HOST,
 	  .carry_out = verb_pool_ls,
 	  .options = list_options,
 	  .doc = "List compute pools",
-	  .help = "A pool is a set of hosts among which VMs are placed." },
+	  .help = "A pool is a share of the hosts' resources, with what is kept for it and the most it may take." },
+	{ .noun = "pool",
+	  .verb = "show",
+	  .group = GROUP_HOST,
+	  .carry_out = verb_pool_show,
+	  .argument = ONE_POOL,
+	  .doc = "Show a pool and what it takes",
+	  .help = "Its place in the tree, its reservation, limit and shares, and what its VMs use." },
+	{ .noun = "pool",
+	  .verb = "create",
+	  .group = GROUP_HOST,
+	  .carry_out = verb_pool_create,
+	  .options = pool_options,
+	  .argument = ONE_POOL,
+	  .doc = "Create a compute pool",
+	  .help = "What its VMs take counts in it and in all pools above it. When there is too little for all, pools "
+		  "take turns by their shares of the resource each uses most of.",
+	  .examples = "polder pool create gold --reserve cpu=8,memory=16G --limit cpu=16 --shares 2000" },
+	{ .noun = "pool",
+	  .verb = "set",
+	  .group = GROUP_HOST,
+	  .carry_out = verb_pool_set,
+	  .options = pool_options,
+	  .argument = ONE_POOL,
+	  .doc = "Change a pool",
+	  .help = "Only what is given changes. VMs that are placed stay, also over a new limit." },
+	{ .noun = "pool",
+	  .verb = "rm",
+	  .group = GROUP_HOST,
+	  .carry_out = verb_pool_rm,
+	  .argument = { "NAME", VALUE_TEXT, NULL, 1, 1000, "The pools." },
+	  .doc = "Remove pools",
+	  .help = "They must have neither VMs nor pools in them." },
+	{ .verb = "rebalance",
+	  .group = GROUP_HOST,
+	  .carry_out = verb_rebalance,
+	  .options = rebalance_options,
+	  .doc = "Plan moves that would improve the whole",
+	  .help = "Which VMs to move where, in an order that works at every step, with what it gains and costs.",
+	  .examples = "polder rebalance --plan --max-moves 20" },
 
 	{ .verb = "version",
 	  .group = GROUP_SYSTEM,

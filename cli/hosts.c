@@ -1,6 +1,7 @@
 /* polder host, polder pool. */
 #include <stdio.h>
 
+#include "cli/create.h"
 #include "cli/verbs.h"
 #include "cli/view.h"
 #include "cli/vm.h"
@@ -27,7 +28,9 @@ static int list(struct invocation *invocation, const char *array, const struct v
 
 int verb_host_ls(struct invocation *invocation, GError **error)
 {
-	static const struct view_part parts[] = { { .noun = &host_noun }, { NULL } };
+	static const struct view_part parts[] = { { .noun = &host_noun },
+						  { .noun = &host_spec_noun, .member = "spec" },
+						  { NULL } };
 
 	return list(invocation, "hosts", parts, error);
 }
@@ -56,7 +59,9 @@ static JsonNode *hosts_reported(struct client *client, GError **error)
 
 int verb_host_show(struct invocation *invocation, GError **error)
 {
-	static const struct view_part parts[] = { { .noun = &host_noun }, { NULL } };
+	static const struct view_part parts[] = { { .noun = &host_noun },
+						  { .noun = &host_spec_noun, .member = "spec", .heading = "Wished" },
+						  { NULL } };
 	const char *name = invocation_argument(invocation, 0);
 	struct client *client = names_check(invocation, error) ? client_open(invocation, error) : NULL;
 	g_autoptr(JsonNode) answer = NULL;
@@ -83,6 +88,40 @@ int verb_host_show(struct invocation *invocation, GError **error)
 				    "no host is there: its agent has not reported yet, or ended; see the daemon's log");
 			return -1;
 		}
+	}
+	return 0;
+}
+
+int verb_host_capacity(struct invocation *invocation, GError **error)
+{
+	/* What is in the image does not matter: a VM is charged what it is given. */
+	g_autoptr(JsonNode) body = create_request(invocation, "tiny", error);
+	struct client *client = body ? client_open(invocation, error) : NULL;
+	g_autoptr(JsonNode) answer = NULL;
+	JsonObject *capacity;
+	JsonArray *first_out;
+
+	if (client)
+		answer = client_call(
+			client, &(struct client_request) { .method = "POST", .path = "/v1/capacity", .body = body },
+			error);
+	client_close(client);
+	if (!answer)
+		return -1;
+	if (invocation_flag(invocation, "json")) {
+		view_json(answer);
+		return 0;
+	}
+	capacity = json_node_get_object(answer);
+	printf("%s%" G_GINT64_FORMAT " more fit\n",
+	       json_object_get_boolean_member_with_default(capacity, "capped", FALSE) ? "at least " : "",
+	       view_number(capacity, NULL, "more"));
+	first_out = json_object_get_array_member(capacity, "first_out");
+	for (guint i = 0; first_out && i < json_array_get_length(first_out); i++) {
+		JsonObject *out = json_array_get_object_element(first_out, i);
+
+		printf("%s stops %" G_GINT64_FORMAT " hosts\n", view_text(out, NULL, "constraint"),
+		       view_number(out, NULL, "hosts"));
 	}
 	return 0;
 }

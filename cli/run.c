@@ -3,11 +3,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/create.h"
+#include "cli/explain.h"
 #include "cli/verbs.h"
 #include "cli/view.h"
 #include "cli/vm.h"
 #include "daemon/model/error.h"
-#include "daemon/model/units.h"
+#include "daemon/model/limits.h"
 
 #define STATUS_POLDER_FAILED 125
 #define REMOVE_WAIT_MS       10000u
@@ -31,85 +33,6 @@ static gboolean check_usage(const struct invocation *invocation, GError **error)
 		return FALSE;
 	}
 	return TRUE;
-}
-
-static gboolean add_cpus(JsonObject *request, const struct invocation *invocation, GError **error)
-{
-	const char *text = invocation_option(invocation, "cpus");
-	guint64 cpus;
-
-	if (!text)
-		return TRUE;
-	if (!g_ascii_string_to_unsigned(text, 10, 1, G_MAXINT32, &cpus, NULL)) {
-		usage_error(error, invocation, "--cpus '%s' is not a number from 1", text);
-		return FALSE;
-	}
-	json_object_set_int_member(request, "cpus", (gint64)cpus);
-	return TRUE;
-}
-
-static gboolean add_memory(JsonObject *request, const struct invocation *invocation, GError **error)
-{
-	const char *text = invocation_option(invocation, "memory");
-	guint64 bytes;
-
-	if (!text)
-		return TRUE;
-	if (!size_parse(text, &bytes, error)) {
-		g_prefix_error(error, "--memory: ");
-		return FALSE;
-	}
-	json_object_set_int_member(request, "memory_bytes", (gint64)MIN(bytes, (guint64)G_MAXINT64));
-	return TRUE;
-}
-
-static gboolean add_publish(JsonObject *request, const struct invocation *invocation, GError **error)
-{
-	g_autofree const char **ports = invocation_options(invocation, "publish");
-	JsonArray *array;
-
-	if (!ports[0])
-		return TRUE;
-	array = json_array_new();
-	json_object_set_array_member(request, "publish", array);
-	for (const char **port = ports; *port; port++) {
-		if (!publish_check(*port, error)) {
-			g_prefix_error(error, "--publish: ");
-			return FALSE;
-		}
-		json_array_add_string_element(array, *port);
-	}
-	return TRUE;
-}
-
-/* The body of POST /v1/vms. Caller unrefs. */
-static JsonNode *create_request(const struct invocation *invocation, GError **error)
-{
-	static const char *const texts[] = { "name", "engine", "pool", "network", "restart", "cmdline" };
-	g_autoptr(JsonObject) request = json_object_new();
-	const char *name = invocation_option(invocation, "name");
-
-	if (name && !name_check(name, error)) {
-		g_prefix_error(error, "--name: ");
-		return NULL;
-	}
-	json_object_set_string_member(request, "image", invocation_argument(invocation, 0));
-	for (gsize i = 0; i < G_N_ELEMENTS(texts); i++) {
-		const char *text = invocation_option(invocation, texts[i]);
-
-		if (text && !g_utf8_validate(text, -1, NULL)) {
-			usage_error(error, invocation, "--%s is not UTF-8", texts[i]);
-			return NULL;
-		}
-		if (text)
-			json_object_set_string_member(request, texts[i], text);
-	}
-	if (!add_cpus(request, invocation, error) || !add_memory(request, invocation, error) ||
-	    !add_publish(request, invocation, error))
-		return NULL;
-	if (invocation->tail && !invocation_flag(invocation, "keep"))
-		json_object_set_boolean_member(request, "ephemeral", TRUE);
-	return json_node_init_object(json_node_alloc(), request);
 }
 
 /* Building an image takes a while: not for a VM that no host could ever take. The daemon has the last word; this only
@@ -207,18 +130,146 @@ static int run_stay(struct client *client, const struct invocation *invocation, 
 	return 0;
 }
 
+/* ---- Several at once ---- */
+
+static JsonObject *object_copy(JsonObject *object)
+{
+	JsonObject *copy = json_object_new();
+	JsonObjectIter iter;
+	const char *member;
+	JsonNode *value;
+
+	json_object_iter_init(&iter, object);
+	while (json_object_iter_next(&iter, &member, &value))
+		json_object_set_member(copy, member, json_node_copy(value));
+	return copy;
+}
+
+/* The bodies of `count` VMs: NAME-1 …, all of one gang when asked. Caller unrefs. */
+static JsonNode *batch_request(const struct invocation *invocation, JsonNode *body, guint64 count)
+{
+	const char *name = invocation_option(invocation, "name");
+	g_autoptr(JsonObject) request = json_object_new();
+	g_autofree char *gang = g_strdup_printf("%s-%08x", name ? name : "gang", g_random_int());
+	JsonArray *vms = json_array_new();
+
+	json_object_set_array_member(request, "vms", vms);
+	for (guint64 i = 0; i < count; i++) {
+		JsonObject *own = object_copy(json_node_get_object(body));
+
+		if (name) {
+			g_autofree char *numbered = g_strdup_printf("%s-%" G_GUINT64_FORMAT, name, i + 1);
+
+			json_object_set_string_member(own, "name", numbered);
+		}
+		if (invocation_flag(invocation, "gang")) {
+			json_object_set_string_member(own, "gang", gang);
+			json_object_set_int_member(own, "gang_size", (gint64)count);
+		}
+		json_array_add_object_element(vms, own);
+	}
+	return json_node_init_object(json_node_alloc(), request);
+}
+
+/* Names on stdout; those that were not created as one error, the first one's reason standing for all. */
+static int batch_report(JsonNode *answer, GError **error)
+{
+	g_autoptr(GPtrArray) vms = view_objects(answer, "vms");
+	JsonObject *first = NULL;
+	guint refused = 0;
+
+	for (guint i = 0; i < vms->len; i++) {
+		JsonObject *vm = vms->pdata[i];
+
+		if (json_object_get_boolean_member_with_default(vm, "created", FALSE)) {
+			puts(view_text(vm, NULL, "name"));
+			continue;
+		}
+		refused++;
+		first = first ? first : vm;
+	}
+	if (!first)
+		return 0;
+	g_set_error(error, POLDER_ERROR, POLDER_ERROR_NO_CAPACITY, "%u of %u VMs were not created; %s: %s", refused,
+		    vms->len, view_text(first, NULL, "name"), view_text(first, NULL, "detail"));
+	return -1;
+}
+
+static int run_many(struct client *client, const struct invocation *invocation, JsonNode *body, guint64 count,
+		    GError **error)
+{
+	g_autoptr(JsonNode) batch = batch_request(invocation, body, count);
+	g_autoptr(JsonNode) answer = client_call(
+		client, &(struct client_request) { .method = "POST", .path = "/v1/batch/vms", .body = batch }, error);
+
+	if (!answer)
+		return -1;
+	if (!invocation_flag(invocation, "json"))
+		return batch_report(answer, error);
+	view_json(answer);
+	return 0;
+}
+
+/* ---- Only asking ---- */
+
+static int run_dry(struct client *client, const struct invocation *invocation, JsonNode *body, GError **error)
+{
+	g_autoptr(JsonNode) answer = client_call(
+		client, &(struct client_request) { .method = "POST", .path = "/v1/vms?dry_run=true", .body = body },
+		error);
+
+	if (!answer)
+		return -1;
+	if (invocation_flag(invocation, "json"))
+		view_json(answer);
+	else
+		explanation_print(json_node_get_object(answer));
+	return explanation_refuses(json_node_get_object(answer))
+		       ? polder_error_info(POLDER_ERROR_NO_CAPACITY)->exit_status
+		       : 0;
+}
+
+static gboolean read_count(const struct invocation *invocation, guint64 *count, GError **error)
+{
+	const char *text = invocation_option(invocation, "count");
+
+	*count = 0;
+	if (!text) {
+		if (!invocation_flag(invocation, "gang"))
+			return TRUE;
+		usage_error(error, invocation, "--gang needs --count: how many belong together");
+		return FALSE;
+	}
+	if (invocation->tail) {
+		usage_error(error, invocation, "--count can't be given with a command");
+		return FALSE;
+	}
+	if (g_ascii_string_to_unsigned(text, 10, 1, LIMIT_API_BATCH_VMS, count, NULL))
+		return TRUE;
+	usage_error(error, invocation, "--count '%s' is not a number from 1 to %u", text, LIMIT_API_BATCH_VMS);
+	return FALSE;
+}
+
 int verb_run(struct invocation *invocation, GError **error)
 {
+	gboolean dry = invocation_flag(invocation, "dry-run");
 	struct client *client = NULL;
 	g_autoptr(JsonNode) body = NULL;
+	guint64 count;
 	int status = -1;
 
-	if (!check_usage(invocation, error) || !names_check(invocation, error))
+	if (!check_usage(invocation, error) || !names_check(invocation, error) ||
+	    !read_count(invocation, &count, error))
 		return -1;
-	body = create_request(invocation, error);
+	body = create_request(invocation, invocation_argument(invocation, 0), error);
+	if (body && invocation->tail && !invocation_flag(invocation, "keep"))
+		json_object_set_boolean_member(json_node_get_object(body), "ephemeral", TRUE);
 	client = body ? client_open(invocation, error) : NULL;
-	if (client && prepare_image(client, invocation, body, error))
+	if (client && dry)
+		status = run_dry(client, invocation, body, error);
+	else if (client && prepare_image(client, invocation, body, error))
 		status = invocation->tail ? run_command(client, invocation, body, error)
+			 : count          ? run_many(client, invocation, body, count, error)
 					  : run_stay(client, invocation, body, error);
 	client_close(client);
 	return status;

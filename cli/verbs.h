@@ -25,10 +25,30 @@ int verb_rm(struct invocation *invocation, GError **error);
 int verb_logs(struct invocation *invocation, GError **error);
 int verb_events(struct invocation *invocation, GError **error);
 
+/* explain.c, moves.c */
+int verb_explain(struct invocation *invocation, GError **error);
+int verb_rebalance(struct invocation *invocation, GError **error);
+
 /* hosts.c */
 int verb_host_ls(struct invocation *invocation, GError **error);
 int verb_host_show(struct invocation *invocation, GError **error);
+int verb_host_capacity(struct invocation *invocation, GError **error);
 int verb_pool_ls(struct invocation *invocation, GError **error);
+
+/* host_changes.c */
+int verb_host_add(struct invocation *invocation, GError **error);
+int verb_host_rm(struct invocation *invocation, GError **error);
+int verb_host_label(struct invocation *invocation, GError **error);
+int verb_host_taint(struct invocation *invocation, GError **error);
+int verb_host_overcommit(struct invocation *invocation, GError **error);
+int verb_host_drain(struct invocation *invocation, GError **error);
+int verb_host_uncordon(struct invocation *invocation, GError **error);
+
+/* pools.c */
+int verb_pool_show(struct invocation *invocation, GError **error);
+int verb_pool_create(struct invocation *invocation, GError **error);
+int verb_pool_set(struct invocation *invocation, GError **error);
+int verb_pool_rm(struct invocation *invocation, GError **error);
 
 /* images.c */
 int verb_image_ls(struct invocation *invocation, GError **error);

@@ -183,6 +183,7 @@ static void serve_api(struct daemon *daemon)
 {
 	struct api_config config = { .store = daemon->store,
 				     .cache = daemon->cache,
+				     .control = daemon->control,
 				     .link = daemon->link,
 				     .dirs = &daemon->dirs,
 				     .agent_pid = (guint64)daemon->agent.pid,

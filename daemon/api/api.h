@@ -8,6 +8,7 @@
 #include <json-glib/json-glib.h>
 
 #include "daemon/agent/link.h"
+#include "daemon/control/control.h"
 #include "daemon/model/dirs.h"
 #include "daemon/store/cache.h"
 #include "daemon/store/store.h"
@@ -18,6 +19,8 @@ struct api;
 struct api_config {
 	struct store *store;
 	const struct store_cache *cache; /* every key ("/"); ready */
+	struct control *control;         /* answers questions about decisions */
+	struct history *history;         /* NULL: nothing was recorded */
 	struct agent_link *link;         /* NULL: streams are refused with UNAVAILABLE */
 	const struct dirs *dirs;
 	guint64 agent_pid;

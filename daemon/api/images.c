@@ -1,36 +1,7 @@
 /* /v1/images. The API writes /image/NAME; the agent builds and writes /image-status/NAME. */
-#include "daemon/api/server.h"
+#include "daemon/api/change.h"
 
 #include <string.h>
-
-#define UPDATE_WAIT_MS LIMIT_STORE_REQUEST_TIMEOUT_MS
-
-/* A write under way; request->state. */
-struct image_op {
-	char *name;
-	gint64 revision;
-	guint status;
-	gboolean removed;
-};
-
-static void image_op_free(gpointer data)
-{
-	struct image_op *op = data;
-
-	g_free(op->name);
-	g_free(op);
-}
-
-static struct image_op *image_op_new(struct request *request, const char *name, guint status)
-{
-	struct image_op *op = g_new0(struct image_op, 1);
-
-	op->name = g_strdup(name);
-	op->status = status;
-	request->state = op;
-	request->state_free = image_op_free;
-	return op;
-}
 
 static void not_found(struct request *request, const char *name)
 {
@@ -82,68 +53,20 @@ void images_get(struct request *request)
 	answer(request, 200, request->name);
 }
 
-/* ---- Writes: answered once our cache has seen them ---- */
+/* ---- Changes ---- */
 
-static gboolean written_check(struct request *request)
+static const struct change creating = { "create image",
+					"it exists already: choose another name, or polder image rm it first", 201,
+					answer };
+static const struct change building = { "build image", "somebody else changed it meanwhile: try again", 200, answer };
+static const struct change removing = { "remove image", "somebody else changed it meanwhile: try again", 200,
+					answer_gone };
+
+static void put(struct request *request, const struct change *change, const struct image *image, gint64 mod_revision)
 {
-	const struct image_op *op = request->state;
-
-	if (store_cache_revision(request->api->config.cache) < op->revision)
-		return FALSE;
-	if (op->removed) {
-		GString *out = g_string_new("{\"name\":");
-
-		record_append_string(out, op->name);
-		g_string_append(out, ",\"gone\":true}");
-		request_json(request, 200, out);
-	} else {
-		answer(request, op->status, op->name);
-	}
-	return TRUE;
-}
-
-static void written_expired(struct request *request)
-{
-	request_fail_new(request, POLDER_ERROR_TIMEOUT, "the store has not confirmed the change in time");
-}
-
-static void write_done(GObject *source, GAsyncResult *async, gpointer user_data)
-{
-	static const struct wait_funcs funcs = { .check = written_check, .expired = written_expired };
-	struct request *request = user_data;
-	struct image_op *op = request->state;
-	g_autoptr(GError) error = NULL;
-	struct store_txn_result *result = store_txn_finish(request->store, async, &error);
-
-	if (!result) {
-		g_prefix_error(&error, "change image %s: ", op->name);
-		request_fail(request, error);
-	} else if (!result->succeeded) {
-		request_fail_new(
-			request, POLDER_ERROR_CONFLICT,
-			op->status == 201
-				? "an image called \"%s\" exists already: choose another name, or polder image rm %s"
-				: "image %s was changed by somebody else meanwhile: try again%.0s",
-			op->name, op->name);
-	} else {
-		op->revision = result->revision;
-		wait_begin(request, op->name, UPDATE_WAIT_MS, &funcs);
-	}
-	if (result)
-		store_txn_result_free(result);
-	request_unref(request);
-}
-
-static void put(struct request *request, const struct image *image, gint64 mod_revision)
-{
-	struct store_txn *txn = store_txn_new();
 	g_autofree char *key = g_strconcat("/image/", image->name, NULL);
-	char *text = noun_to_json(&image_noun, image);
-	g_autoptr(GBytes) value = g_bytes_new_take(text, strlen(text));
 
-	store_txn_compare(txn, key, STORE_TARGET_MOD, STORE_EQUAL, mod_revision);
-	store_txn_put(txn, STORE_THEN, key, value, 0);
-	store_txn_async(request->store, txn, NULL, write_done, request_ref(request));
+	change_commit(request, change, image->name, change_put(key, mod_revision, &image_noun, image));
 }
 
 static gboolean create_check(const struct image *image, GError **error)
@@ -179,8 +102,7 @@ void images_create(struct request *request)
 		image.owner_uid = request->peer_uid;
 		image.created_at = g_get_real_time();
 		image.build = 1;
-		image_op_new(request, image.name, 201);
-		put(request, &image, 0);
+		put(request, &creating, &image, 0);
 	}
 	noun_clear(&image_noun, &image);
 }
@@ -200,8 +122,7 @@ void images_build(struct request *request)
 		return;
 	}
 	image.build++;
-	image_op_new(request, image.name, 200);
-	put(request, &image, kv->mod_revision);
+	put(request, &building, &image, kv->mod_revision);
 	noun_clear(&image_noun, &image);
 }
 
@@ -226,8 +147,6 @@ void images_delete(struct request *request)
 	const struct store_kv *kv = api_get(request->api, "image", request->name);
 	struct image_user user = { .image = request->name };
 	g_autofree char *vm = NULL;
-	struct store_txn *txn;
-	struct image_op *op;
 
 	if (!kv) {
 		not_found(request, request->name);
@@ -245,10 +164,5 @@ void images_delete(struct request *request)
 				 request->name, vm, vm);
 		return;
 	}
-	op = image_op_new(request, request->name, 200);
-	op->removed = TRUE;
-	txn = store_txn_new();
-	store_txn_compare(txn, kv->key, STORE_TARGET_MOD, STORE_EQUAL, kv->mod_revision);
-	store_txn_delete(txn, STORE_THEN, kv->key);
-	store_txn_async(request->store, txn, NULL, write_done, request_ref(request));
+	change_commit(request, &removing, request->name, change_delete(kv));
 }

@@ -1,177 +1,10 @@
 /* The contract: an OpenAPI 3.0 document made from the route table and the noun tables, so that neither can drift. */
+#include "daemon/api/openapi_schemas.h"
 #include "daemon/api/server.h"
 
 #include <string.h>
 
 #include "daemon/api/yaml.h"
-
-/* ---- Schemas ---- */
-
-static JsonObject *typed(const char *type, const char *doc)
-{
-	JsonObject *schema = json_object_new();
-
-	json_object_set_string_member(schema, "type", type);
-	if (doc)
-		json_object_set_string_member(schema, "description", doc);
-	return schema;
-}
-
-static JsonObject *reference(const char *schema)
-{
-	JsonObject *object = json_object_new();
-	g_autofree char *path = g_strconcat("#/components/schemas/", schema, NULL);
-
-	json_object_set_string_member(object, "$ref", path);
-	return object;
-}
-
-/* An object whose members are all required and no others allowed; fill with add(). */
-static JsonObject *closed_object(const char *doc)
-{
-	JsonObject *schema = typed("object", doc);
-
-	json_object_set_object_member(schema, "properties", json_object_new());
-	json_object_set_array_member(schema, "required", json_array_new());
-	json_object_set_boolean_member(schema, "additionalProperties", FALSE);
-	return schema;
-}
-
-static JsonObject *add(JsonObject *schema, const char *name, JsonObject *property)
-{
-	json_object_set_object_member(json_object_get_object_member(schema, "properties"), name, property);
-	json_array_add_string_element(json_object_get_array_member(schema, "required"), name);
-	return schema;
-}
-
-static JsonObject *list_of(const char *member, const char *item)
-{
-	JsonObject *schema = closed_object(NULL);
-	JsonObject *array = typed("array", NULL);
-
-	json_object_set_object_member(array, "items", reference(item));
-	return add(schema, member, array);
-}
-
-static JsonObject *one_of(const char *const *values, const char *doc)
-{
-	JsonObject *schema = typed("string", doc);
-	JsonArray *array = json_array_new();
-
-	for (; *values; values++)
-		json_array_add_string_element(array, *values);
-	json_object_set_array_member(schema, "enum", array);
-	return schema;
-}
-
-static JsonObject *int64(const char *doc)
-{
-	JsonObject *schema = typed("integer", doc);
-
-	json_object_set_string_member(schema, "format", "int64");
-	return schema;
-}
-
-static JsonObject *problem_schema(void)
-{
-	JsonObject *schema = closed_object("What is wrong and what to do next (RFC 9457).");
-	const char *codes[POLDER_ERROR_COUNT + 1] = { NULL };
-
-	for (int code = 0; code < POLDER_ERROR_COUNT; code++)
-		codes[code] = polder_error_info(code)->name;
-	add(schema, "type", typed("string", NULL));
-	add(schema, "title", typed("string", NULL));
-	add(schema, "status", typed("integer", "The HTTP status."));
-	add(schema, "code", one_of(codes, "For programs."));
-	return add(schema, "detail", typed("string", "For people: what was asked, what is wrong, what to do next."));
-}
-
-static JsonObject *version_schema(void)
-{
-	static const char *const scopes[] = { "system", "user", NULL };
-	JsonObject *daemon = closed_object("The process that answers.");
-	JsonObject *started_at = typed("string", NULL);
-	JsonObject *schema = closed_object(NULL);
-
-	json_object_set_string_member(started_at, "format", "date-time");
-	add(daemon, "pid", typed("integer", NULL));
-	add(daemon, "agent_pid", typed("integer", NULL));
-	add(daemon, "scope", one_of(scopes, NULL));
-	add(daemon, "socket", typed("string", NULL));
-	add(daemon, "started_at", started_at);
-	add(schema, "version", typed("string", NULL));
-	add(schema, "api", typed("string", NULL));
-	return add(schema, "daemon", daemon);
-}
-
-static JsonObject *event_schema(void)
-{
-	static const char *const types[] = { "vm", "image", "host", NULL };
-	static const char *const changes[] = { "created", "changed", "removed", NULL };
-	JsonObject *schema = closed_object("One visible change.");
-	JsonObject *time = typed("string", NULL), *properties;
-
-	json_object_set_string_member(time, "format", "date-time");
-	add(schema, "revision", int64("Also the event's id."));
-	add(schema, "time", time);
-	add(schema, "type", one_of(types, NULL));
-	add(schema, "name", typed("string", NULL));
-	add(schema, "change", one_of(changes, NULL));
-	add(schema, "state", typed("string", "A VM's or image's state; removing; a host is up or down."));
-	add(schema, "reason", typed("string", "Why it is in this state; for an image being built, the step."));
-	properties = json_object_get_object_member(schema, "properties");
-	json_object_set_object_member(properties, "ready", typed("boolean", "VMs: the guest agent answers."));
-	json_object_set_object_member(properties, "progress_percent", typed("integer", "Images."));
-	return schema;
-}
-
-static JsonObject *stop_schema(void)
-{
-	JsonObject *schema = typed("object", "How long a stop may take.");
-	JsonObject *properties = json_object_new(), *timeout = int64("0 kills at once. Left out: as the VM says.");
-
-	json_object_set_int_member(timeout, "minimum", 0);
-	json_object_set_int_member(timeout, "maximum", LIMIT_VM_STOP_TIMEOUT_MAX_MS);
-	json_object_set_object_member(properties, "timeout_ms", timeout);
-	json_object_set_object_member(schema, "properties", properties);
-	json_object_set_boolean_member(schema, "additionalProperties", FALSE);
-	return schema;
-}
-
-static JsonObject *schemas(void)
-{
-	JsonObject *all = json_object_new();
-	JsonObject *vm = noun_schema(&vm_noun, NOUN_FROM_STORE), *image = noun_schema(&image_noun, NOUN_FROM_STORE);
-	JsonObject *gone = closed_object(NULL);
-
-	add(add(add(vm, "status", reference("VmStatus")), "plan", reference("VmPlan")), "revision",
-	    int64("Of the latest change of any of its parts."));
-	add(image, "status", reference("ImageStatus"));
-	add(add(gone, "name", typed("string", NULL)), "gone",
-	    typed("boolean", "Nothing of it is left; false: the removal goes on."));
-
-	json_object_set_object_member(all, "Vm", vm);
-	json_object_set_object_member(all, "VmStatus", noun_schema(&status_noun, NOUN_FROM_STORE));
-	json_object_set_object_member(all, "VmPlan", noun_schema(&plan_noun, NOUN_FROM_STORE));
-	json_object_set_object_member(all, "VmCreate", noun_schema(&vm_noun, NOUN_FROM_CREATE));
-	json_object_set_object_member(all, "VmUpdate", noun_schema(&vm_noun, NOUN_FROM_UPDATE));
-	json_object_set_object_member(all, "VmStop", stop_schema());
-	json_object_set_object_member(all, "VmList",
-				      add(list_of("vms", "Vm"), "revision", int64("Of the whole list.")));
-	json_object_set_object_member(all, "Gone", gone);
-	json_object_set_object_member(all, "Host", noun_schema(&host_noun, NOUN_FROM_STORE));
-	json_object_set_object_member(all, "HostList", list_of("hosts", "Host"));
-	json_object_set_object_member(all, "Pool", noun_schema(&pool_noun, NOUN_FROM_STORE));
-	json_object_set_object_member(all, "PoolList", list_of("pools", "Pool"));
-	json_object_set_object_member(all, "Image", image);
-	json_object_set_object_member(all, "ImageStatus", noun_schema(&image_status_noun, NOUN_FROM_STORE));
-	json_object_set_object_member(all, "ImageCreate", noun_schema(&image_noun, NOUN_FROM_CREATE));
-	json_object_set_object_member(all, "ImageList", list_of("images", "Image"));
-	json_object_set_object_member(all, "Event", event_schema());
-	json_object_set_object_member(all, "Version", version_schema());
-	json_object_set_object_member(all, "Problem", problem_schema());
-	return all;
-}
 
 /* ---- Paths ---- */
 
@@ -185,6 +18,10 @@ static const struct parameter {
 	{ "follow", "boolean", "Go on until the VM ends." },
 	{ "tail_bytes", "integer", "At most the last so many bytes; 0: all." },
 	{ "since", "integer", "Events after this revision." },
+	{ "dry_run", "boolean",
+	  "Only say where it would go and why: the answer is an Explanation, nothing is created." },
+	{ "max_moves", "integer", "At most so many moves (default 20)." },
+	{ "strategy", "string", "A continuous strategy's name; left out: greedy-descent." },
 };
 
 static JsonObject *parameter(const char *name, const char *in, const char *type, const char *doc)
@@ -220,7 +57,8 @@ static JsonObject *content(const char *content_type, const char *schema)
 {
 	JsonObject *media = json_object_new(), *all = json_object_new();
 
-	json_object_set_object_member(media, "schema", schema ? reference(schema) : typed("string", NULL));
+	json_object_set_object_member(media, "schema",
+				      schema ? schema_reference(schema) : schema_typed("string", NULL));
 	json_object_set_object_member(all, content_type, media);
 	return all;
 }
@@ -294,7 +132,7 @@ JsonNode *api_openapi(void)
 				      "Served on a unix socket; who may connect is decided by peer credentials.");
 	json_object_set_object_member(document, "info", info);
 	json_object_set_object_member(document, "paths", paths());
-	json_object_set_object_member(components, "schemas", schemas());
+	json_object_set_object_member(components, "schemas", openapi_schemas());
 	json_object_set_object_member(document, "components", components);
 	json_node_take_object(node, document);
 	return node;

@@ -144,6 +144,15 @@ void request_json(struct request *request, guint status, GString *text)
 	request_text(request, status, "application/json", text);
 }
 
+void request_object(struct request *request, guint status, JsonObject *object)
+{
+	g_autoptr(JsonNode) node = json_node_init_object(json_node_alloc(), object);
+	g_autofree char *text = json_to_string(node, FALSE);
+
+	json_object_unref(object);
+	request_json(request, status, g_string_new(text));
+}
+
 void request_begin_chunks(struct request *request, const char *content_type)
 {
 	SoupMessageHeaders *headers = soup_server_message_get_response_headers(request->msg);

@@ -75,6 +75,7 @@ void request_over(struct request *request);
 
 /* Answers; nothing happens when the client is gone or has its answer. `text` is taken. */
 void request_json(struct request *request, guint status, GString *text);
+void request_object(struct request *request, guint status, JsonObject *object); /* taken */
 void request_text(struct request *request, guint status, const char *content_type, GString *text);
 /* request_fail(request, error): problem+json with the status of the error's code. */
 void request_fail(struct request *request, const GError *error);
@@ -116,6 +117,7 @@ extern const gsize n_routes;
 
 void vms_list(struct request *request);
 void vms_create(struct request *request);
+void vms_create_batch(struct request *request);
 void vms_put(struct request *request);
 void vms_get(struct request *request);
 void vms_patch(struct request *request);
@@ -129,7 +131,23 @@ void streams_console(struct request *request);
 void logs_get(struct request *request);
 void hosts_list(struct request *request);
 void hosts_get(struct request *request);
+void hosts_create(struct request *request);
+void hosts_patch(struct request *request);
+void hosts_delete(struct request *request);
+void hosts_drain(struct request *request);
+void hosts_uncordon(struct request *request);
+void capacity_get(struct request *request);
+void rebalance_get(struct request *request);
+void vms_explain(struct request *request);
 void pools_list(struct request *request);
+void pools_create(struct request *request);
+void pools_get(struct request *request);
+void pools_patch(struct request *request);
+void pools_delete(struct request *request);
+void strategies_get(struct request *request);
+void strategies_put(struct request *request);
+void strategies_rollback(struct request *request);
+void trace_get(struct request *request);
 void images_list(struct request *request);
 void images_create(struct request *request);
 void images_get(struct request *request);

@@ -40,3 +40,18 @@ void vms_answer_gone(struct request *request, const char *name, gboolean gone);
 /* vm_life_is(kv, uuid): the record is there and of this life of the name. vm_number: a whole number in it; 0 without. */
 gboolean vm_life_is(const struct store_kv *kv, const char *uuid);
 guint64 vm_number(const struct store_kv *kv, const char *field);
+
+/* vms_dry_run: where the VM in the body would go; in decisions.c. */
+void vms_dry_run(struct request *request);
+
+/* ---- Creating (vm_create.c), for one and for many ---- */
+
+/* vm_create_check(request, vm, error): whether what it refers to is there. vm_create_stamp: identity, owner, first run. */
+gboolean vm_create_check(struct request *request, const struct vm *vm, GError **error);
+void vm_create_stamp(const struct request *request, struct vm *vm);
+/* vm_create_txn(vm, lease): writes it where no trace of the name is left. */
+struct store_txn *vm_create_txn(const struct vm *vm, gint64 lease);
+
+/* What became of a VM written at `revision`. REFUSED removes it again; *reason (caller frees) for REMOVED and REFUSED. */
+enum vm_outcome { VM_OUTCOME_OPEN, VM_OUTCOME_PLACED, VM_OUTCOME_REFUSED, VM_OUTCOME_REMOVED };
+enum vm_outcome vm_create_outcome(const struct api *api, const struct vm *vm, gint64 revision, char **reason);

@@ -18,8 +18,8 @@ struct lab_search {
 	const struct score_weights *weights;
 	gboolean weights_normalized;
 	GArray *floors;     /* NULL: none. What misses one is worse than all that meet them */
-	guint n_tune_seeds; /* 0: 1 */
-	struct lab_run run; /* its seeds judge, and its first is the search's */
+	guint n_tune_seeds; /* 0: 2, one a thread */
+	struct lab_run run; /* its seeds judge (0: 5), and its first is the search's */
 };
 
 struct lab_optimization {
@@ -39,7 +39,8 @@ struct lab_optimization {
 struct lab_optimization *lab_optimize(const struct lab_family *family, gconstpointer workload,
 				      const struct lab_search *search, GError **error);
 void lab_optimization_free(struct lab_optimization *optimization); /* NULL is fine */
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(struct lab_optimization, lab_optimization_free)
+typedef struct lab_optimization lab_optimization_auto;             /* for g_autoptr() */
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(lab_optimization_auto, lab_optimization_free)
 
 char *lab_optimization_text(const struct lab_optimization *optimization, gboolean timing); /* caller frees */
 char *lab_optimization_json(const struct lab_optimization *optimization, gboolean timing);

@@ -67,7 +67,8 @@ struct lab_ranking {
 
 struct lab_ranking *lab_ranking_new(const struct lab_family *family, gconstpointer workload, enum lab_part part);
 void lab_ranking_free(struct lab_ranking *ranking); /* NULL is fine */
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(struct lab_ranking, lab_ranking_free)
+typedef struct lab_ranking lab_ranking_auto;        /* for g_autoptr() */
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(lab_ranking_auto, lab_ranking_free)
 
 /* lab_ranking_add(ranking, info, values): values NULL: the defaults. One that can't be evaluated is listed as skipped. */
 void lab_ranking_add(struct lab_ranking *ranking, const struct strategy_info *info,

@@ -2,3 +2,22 @@
 #pragma once
 
 #include "core/allocation/family.h"
+
+/* Online. */
+extern const struct allocation_strategy strategy_first_fit;
+extern const struct allocation_strategy strategy_next_fit;
+extern const struct allocation_strategy strategy_best_fit;
+extern const struct allocation_strategy strategy_worst_fit;
+extern const struct allocation_strategy strategy_random;
+extern const struct allocation_strategy strategy_power_of_d;
+extern const struct allocation_strategy strategy_move_to_front;
+extern const struct allocation_strategy strategy_dot_product;
+extern const struct allocation_strategy strategy_l2_norm;
+extern const struct allocation_strategy strategy_cosine;
+
+/* Batch. */
+extern const struct allocation_strategy strategy_ffd;
+extern const struct allocation_strategy strategy_bfd;
+extern const struct allocation_strategy strategy_wfd;
+extern const struct allocation_strategy strategy_bcs;
+extern const struct allocation_strategy strategy_guided_ejection;

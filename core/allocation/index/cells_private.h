@@ -1,0 +1,81 @@
+/* Inside the cells: what cells.c keeps and search.c reads. */
+#pragma once
+
+#include "core/allocation/index/cells.h"
+#include "core/allocation/index/tree.h"
+
+#define CELLS_DEPTH     8 /* bits of a step */
+#define CELLS_FEW       10
+#define CELLS_SLOTS     ALLOCATION_NODES_MAX /* slot = host × CELLS_SLOTS + node */
+#define CELLS_ZONES_MAX 16
+#define CELLS_ZONE_MIN  64 /* hosts; smaller zones are not worth tries of their own */
+
+/* Four steps, one a byte, CPU lowest. */
+typedef uint32_t cells_code;
+
+/* A heap of slots, the lowest at the top; few of them lie in the cell itself. */
+struct cell {
+	uint32_t *many; /* NULL: `few` */
+	cells_code code;
+	uint32_t n, capacity;
+	uint32_t parent; /* trie node; or the next free cell */
+	uint32_t few[CELLS_FEW];
+};
+
+struct trie_node {
+	uint16_t present; /* children, by digit: one bit of each step, CPU lowest */
+	uint8_t digit;    /* which child of its parent this is */
+	uint32_t parent;  /* or the next free node */
+	uint32_t child[1 << ALLOCATION_NODE_DIMENSIONS];
+};
+
+/* Hosts that a request's own labels, taints, engine and CPU level cannot tell apart. */
+struct trie {
+	uint64_t labels, taints;
+	uint32_t engines, cpu_level;
+	uint32_t zone; /* dense number; 0: any */
+	uint32_t root;
+};
+
+struct slot {
+	uint32_t cell; /* ALLOCATION_NONE: not filed */
+	uint32_t at;   /* in the heap */
+};
+
+struct allocation_cells {
+	const struct allocation_cells_rule *rule;
+	double memory_per_cpu_mib;
+	double value[ALLOCATION_NODE_DIMENSIONS][256]; /* of a step, in the measure of costs */
+	struct slot *slots;
+	uint32_t *trie_of; /* by host */
+	uint32_t hosts_capacity;
+	struct trie *tries;
+	uint32_t n_tries, tries_capacity;
+	struct trie_node *nodes;
+	uint32_t n_nodes, nodes_capacity, free_node;
+	struct cell *cells;
+	uint32_t n_cells, cells_capacity, free_cell;
+	size_t heap_bytes;
+	uint32_t zones[CELLS_ZONES_MAX];
+	uint32_t n_zones;
+	bool sells_less; /* some host's CPU overcommit is below 100 %: exclusive cores may be charged less than asked */
+	struct allocation_tree *tree;
+};
+
+static inline const uint32_t *cell_heap(const struct cell *cell)
+{
+	return cell->many ? cell->many : cell->few;
+}
+
+/* digit → a byte for each of its bits */
+static inline cells_code cells_spread(unsigned digit)
+{
+	return (digit & 1) | (digit & 2) << 7 | (digit & 4) << 14 | (digit & 8) << 21;
+}
+
+/* relations.c: whether the request's hard relations between VMs allow this zone, as far as zones decide. */
+bool cells_zone_allows(const struct allocation_world *world, const struct allocation_request *request, uint32_t zone);
+
+/* What the rule makes of the request. */
+void cells_terms(const struct allocation_cells *cells, const struct allocation_request *request,
+		 double terms[ALLOCATION_TERMS]);

@@ -1,0 +1,440 @@
+#include "core/allocation/index/tree.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FAN        16
+#define LEVELS_MAX 8 /* 16^8 hosts */
+
+/* What is compared as "at least": of the node with most, of the host's nodes in sum, of the host, and two that are no amounts. */
+enum lane {
+	LANE_NODE = 0,
+	LANE_SUM = ALLOCATION_NODE_DIMENSIONS,
+	LANE_HOST = 2 * ALLOCATION_NODE_DIMENSIONS,
+	LANE_CPU_LEVEL = LANE_HOST + ALLOCATION_HOST_DIMENSIONS,
+	LANE_TAKES, /* 1: present, powered, not cordoned */
+	LANES,
+};
+
+/* Sixteen entries side by side; entry i of level n + 1 is the box around block i of level n; level 0 are the hosts. */
+struct block {
+	uint32_t lane[LANES][FAN];
+	uint32_t engines[FAN];
+	uint64_t labels[FAN], untainted[FAN];
+	int64_t stamp[FAN];
+};
+
+struct entry {
+	uint32_t lane[LANES];
+	uint32_t engines;
+	uint64_t labels, untainted;
+	int64_t stamp;
+};
+
+struct allocation_tree {
+	uint32_t n_hosts, capacity; /* capacity: FAN to the power of levels */
+	unsigned levels;
+	struct block *level[LEVELS_MAX]; /* capacity / FAN^(i + 1) blocks each */
+	int64_t *stamp;                  /* by host */
+	uint32_t *dirty;                 /* hosts to bring up to date, each once */
+	uint32_t n_dirty;
+	uint8_t *is_dirty;
+};
+
+/* What a host must have at least. */
+struct need {
+	uint32_t lane[LANES];
+	unsigned used[LANES], n_used; /* lanes that ask for something */
+	uint32_t engine;
+	uint64_t labels, tainted;
+};
+
+static void need_init(struct need *need, const struct allocation_request *request)
+{
+	unsigned split = request->numa == ALLOCATION_NUMA_SPLIT && request->numa_nodes > 1 ? request->numa_nodes : 1;
+
+	memset(need, 0, sizeof(*need));
+	for (unsigned d = 0; d < ALLOCATION_NODE_DIMENSIONS; d++) {
+		need->lane[LANE_SUM + d] = request->amount[d];
+		/* However a split is rounded, one node gets the average. */
+		if (request->numa != ALLOCATION_NUMA_ANY)
+			need->lane[LANE_NODE + d] = request->amount[d] / split;
+	}
+	for (unsigned d = 0; d < ALLOCATION_HOST_DIMENSIONS; d++)
+		need->lane[LANE_HOST + d] = request->amount[ALLOCATION_NODE_DIMENSIONS + d];
+	need->lane[LANE_CPU_LEVEL] = request->cpu_level;
+	need->lane[LANE_TAKES] = 1;
+	for (unsigned lane = 0; lane < LANES; lane++)
+		if (need->lane[lane])
+			need->used[need->n_used++] = lane;
+	need->engine = request->engine;
+	need->labels = request->labels_required;
+	need->tainted = ~request->tolerates;
+}
+
+/* The entries of a block that may do, as bits. A host does when every taint that is not tolerated is absent. */
+static unsigned block_may(const struct block *block, const struct need *need)
+{
+	unsigned may = 0;
+	uint8_t ok[FAN];
+
+	for (unsigned i = 0; i < FAN; i++)
+		ok[i] = (need->engine == 0 || (block->engines[i] & need->engine)) &&
+			(block->labels[i] & need->labels) == need->labels &&
+			(block->untainted[i] & need->tainted) == need->tainted;
+	for (unsigned n = 0; n < need->n_used; n++) {
+		const uint32_t *lane = block->lane[need->used[n]];
+		uint32_t least = need->lane[need->used[n]];
+
+		for (unsigned i = 0; i < FAN; i++)
+			ok[i] &= lane[i] >= least;
+	}
+	for (unsigned i = 0; i < FAN; i++)
+		may |= (unsigned)ok[i] << i;
+	return may;
+}
+
+static uint32_t saturate(uint64_t sum)
+{
+	return sum > UINT32_MAX ? UINT32_MAX : (uint32_t)sum;
+}
+
+static void entry_of_host(struct entry *entry, const struct allocation_tree *tree, const struct allocation_world *world,
+			  uint32_t number)
+{
+	const struct allocation_host_state *host = &allocation_world_hosts(world)[number];
+	uint64_t sum[ALLOCATION_NODE_DIMENSIONS] = { 0 };
+
+	memset(entry, 0, sizeof(*entry));
+	entry->stamp = tree->stamp[number];
+	if (!host->present || !host->powered || host->cordoned)
+		return;
+	const struct allocation_host *type = allocation_world_type(world, host->type);
+
+	for (unsigned d = 0; d < ALLOCATION_NODE_DIMENSIONS; d++) {
+		for (unsigned node = 0; node < host->n_nodes; node++) {
+			uint32_t left = host->node[node].free[d];
+
+			sum[d] += left;
+			if (left > entry->lane[LANE_NODE + d])
+				entry->lane[LANE_NODE + d] = left;
+		}
+		entry->lane[LANE_SUM + d] = saturate(sum[d]);
+	}
+	memcpy(&entry->lane[LANE_HOST], host->free, sizeof(host->free));
+	entry->lane[LANE_CPU_LEVEL] = type->cpu_level;
+	entry->lane[LANE_TAKES] = 1;
+	entry->engines = type->engines;
+	entry->labels = type->labels;
+	entry->untainted = ~type->taints;
+}
+
+static void entry_of_block(struct entry *entry, const struct block *block)
+{
+	memset(entry, 0, sizeof(*entry));
+	entry->stamp = ALLOCATION_STAMP_NEVER;
+	for (unsigned lane = 0; lane < LANES; lane++)
+		for (unsigned i = 0; i < FAN; i++)
+			if (block->lane[lane][i] > entry->lane[lane])
+				entry->lane[lane] = block->lane[lane][i];
+	for (unsigned i = 0; i < FAN; i++) {
+		entry->engines |= block->engines[i];
+		entry->labels |= block->labels[i];
+		entry->untainted |= block->untainted[i];
+		if (block->stamp[i] > entry->stamp)
+			entry->stamp = block->stamp[i];
+	}
+}
+
+/* Returns whether anything changed. */
+static bool entry_store(struct block *block, unsigned at, const struct entry *entry)
+{
+	uint32_t changed = block->engines[at] ^ entry->engines;
+
+	for (unsigned lane = 0; lane < LANES; lane++) {
+		changed |= block->lane[lane][at] ^ entry->lane[lane];
+		block->lane[lane][at] = entry->lane[lane];
+	}
+	bool other = block->labels[at] != entry->labels || block->untainted[at] != entry->untainted ||
+		     block->stamp[at] != entry->stamp;
+
+	block->engines[at] = entry->engines;
+	block->labels[at] = entry->labels;
+	block->untainted[at] = entry->untainted;
+	block->stamp[at] = entry->stamp;
+	return changed || other;
+}
+
+static void refresh_host(struct allocation_tree *tree, const struct allocation_world *world, uint32_t host)
+{
+	struct entry entry;
+	uint32_t at = host;
+
+	entry_of_host(&entry, tree, world, host);
+	for (unsigned level = 0; level < tree->levels; level++) {
+		struct block *block = &tree->level[level][at / FAN];
+
+		if (!entry_store(block, at % FAN, &entry))
+			return;
+		entry_of_block(&entry, block);
+		at /= FAN;
+	}
+}
+
+static void refresh(struct allocation_tree *tree, const struct allocation_world *world)
+{
+	for (uint32_t i = 0; i < tree->n_dirty; i++) {
+		tree->is_dirty[tree->dirty[i]] = 0;
+		refresh_host(tree, world, tree->dirty[i]);
+	}
+	tree->n_dirty = 0;
+}
+
+/* From scratch, level by level; all entries hold nothing until then. */
+static void rebuild(struct allocation_tree *tree, const struct allocation_world *world)
+{
+	struct entry entry;
+
+	for (uint32_t host = 0; host < tree->n_hosts; host++) {
+		entry_of_host(&entry, tree, world, host);
+		entry_store(&tree->level[0][host / FAN], host % FAN, &entry);
+	}
+	uint32_t blocks = tree->capacity / FAN;
+	for (unsigned level = 1; level < tree->levels; level++) {
+		for (uint32_t i = 0; i < blocks; i++) {
+			entry_of_block(&entry, &tree->level[level - 1][i]);
+			entry_store(&tree->level[level][i / FAN], i % FAN, &entry);
+		}
+		blocks /= FAN;
+	}
+	tree->n_dirty = 0;
+	if (tree->is_dirty)
+		memset(tree->is_dirty, 0, tree->capacity);
+}
+
+static int64_t stamp_of(const struct allocation_world *world, uint32_t host)
+{
+	int64_t latest = ALLOCATION_STAMP_NEVER;
+
+	for (uint32_t vm = allocation_world_hosts(world)[host].first_vm; vm != ALLOCATION_NONE;) {
+		const struct allocation_placement *placement = allocation_world_placement(world, vm);
+
+		if (placement->placed_ms > latest)
+			latest = placement->placed_ms;
+		vm = placement->next;
+	}
+	return latest;
+}
+
+static void release(struct allocation_tree *tree)
+{
+	for (unsigned level = 0; level < LEVELS_MAX; level++)
+		free(tree->level[level]);
+	free(tree->stamp);
+	free(tree->dirty);
+	free(tree->is_dirty);
+}
+
+static bool build(struct allocation_tree *tree, const struct allocation_world *world)
+{
+	tree->n_hosts = allocation_world_n_hosts(world);
+	for (tree->capacity = FAN, tree->levels = 1; tree->capacity < tree->n_hosts && tree->levels < LEVELS_MAX - 1;
+	     tree->levels++)
+		tree->capacity *= FAN;
+	uint32_t blocks = tree->capacity;
+	for (unsigned level = 0; level < tree->levels; level++) {
+		blocks /= FAN;
+		tree->level[level] = calloc(blocks, sizeof(struct block));
+		if (!tree->level[level])
+			return false;
+		for (uint32_t i = 0; i < blocks; i++)
+			for (unsigned j = 0; j < FAN; j++)
+				tree->level[level][i].stamp[j] = ALLOCATION_STAMP_NEVER;
+	}
+	tree->stamp = malloc(tree->capacity * sizeof(*tree->stamp));
+	tree->dirty = malloc(tree->capacity * sizeof(*tree->dirty));
+	tree->is_dirty = calloc(tree->capacity, 1);
+	if (!tree->stamp || !tree->dirty || !tree->is_dirty)
+		return false;
+	for (uint32_t host = 0; host < tree->capacity; host++)
+		tree->stamp[host] = host < tree->n_hosts ? stamp_of(world, host) : ALLOCATION_STAMP_NEVER;
+	rebuild(tree, world);
+	return true;
+}
+
+struct allocation_tree *allocation_tree_new(const struct allocation_world *world)
+{
+	struct allocation_tree *tree = calloc(1, sizeof(*tree));
+
+	if (tree && !build(tree, world)) {
+		allocation_tree_free(tree);
+		return NULL;
+	}
+	return tree;
+}
+
+void allocation_tree_free(struct allocation_tree *tree)
+{
+	if (!tree)
+		return;
+	release(tree);
+	free(tree);
+}
+
+bool allocation_tree_touch(struct allocation_tree *tree, const struct allocation_world *world, uint32_t host)
+{
+	if (host >= tree->capacity) {
+		struct allocation_tree grown = { 0 };
+
+		if (!build(&grown, world)) {
+			release(&grown);
+			return false;
+		}
+		release(tree);
+		*tree = grown;
+		return true;
+	}
+	if (host >= tree->n_hosts)
+		tree->n_hosts = host + 1;
+	if (!tree->is_dirty[host]) {
+		tree->is_dirty[host] = 1;
+		tree->dirty[tree->n_dirty++] = host;
+	}
+	return true;
+}
+
+bool allocation_tree_update(struct allocation_tree *tree, const struct allocation_world *world,
+			    const struct allocation_event *event)
+{
+	if (!allocation_tree_touch(tree, world, event->host))
+		return false;
+	int64_t *stamp = &tree->stamp[event->host];
+	if (event->change == ALLOCATION_PLACED && event->now_ms > *stamp)
+		*stamp = event->now_ms;
+	else if (event->change == ALLOCATION_REMOVED && event->now_ms - event->lived_ms >= *stamp)
+		*stamp = stamp_of(world, event->host);
+	return true;
+}
+
+static uint32_t next_under(const struct allocation_tree *tree, const struct need *need, unsigned level,
+			   uint32_t block_at, uint32_t from)
+{
+	const struct block *block = &tree->level[level][block_at];
+	unsigned may = block_may(block, need);
+	uint32_t first = block_at * FAN; /* number of this block's first entry on its level */
+	uint32_t from_entry = from >> (4 * level);
+
+	if (from_entry > first)
+		may = from_entry - first >= FAN ? 0 : may & (~0u << (from_entry - first));
+	for (; may; may &= may - 1) {
+		uint32_t entry = first + (uint32_t)__builtin_ctz(may);
+
+		if (level == 0)
+			return entry;
+		uint32_t host = next_under(tree, need, level - 1, entry, from);
+		if (host != ALLOCATION_NONE)
+			return host;
+	}
+	return ALLOCATION_NONE;
+}
+
+uint32_t allocation_tree_next(struct allocation_tree *tree, const struct allocation_world *world,
+			      const struct allocation_request *request, uint32_t from)
+{
+	struct need need;
+
+	refresh(tree, world);
+	if (from >= tree->n_hosts)
+		return ALLOCATION_NONE;
+	need_init(&need, request);
+	return next_under(tree, &need, tree->levels - 1, 0, from);
+}
+
+int64_t allocation_tree_stamp(const struct allocation_tree *tree, uint32_t host)
+{
+	return tree->stamp[host];
+}
+
+uint32_t allocation_tree_latest(struct allocation_tree *tree, const struct allocation_world *world)
+{
+	uint32_t at = 0;
+
+	refresh(tree, world);
+	for (unsigned level = tree->levels; level-- > 0;) {
+		const struct block *block = &tree->level[level][at];
+		unsigned best = 0;
+
+		for (unsigned i = 1; i < FAN; i++)
+			if (block->stamp[i] > block->stamp[best])
+				best = i;
+		if (block->stamp[best] == ALLOCATION_STAMP_NEVER)
+			return ALLOCATION_NONE;
+		at = at * FAN + best;
+	}
+	return at;
+}
+
+struct by_stamp {
+	const struct allocation_tree *tree;
+	struct need need;
+	bool (*accept)(void *data, uint32_t host);
+	void *data;
+	uint32_t best;
+	int64_t best_stamp;
+};
+
+/* Whether an entry with this stamp, its lowest host being `first`, can still hold a better host. */
+static bool by_stamp_open(const struct by_stamp *search, int64_t stamp, uint32_t first)
+{
+	return search->best == ALLOCATION_NONE || stamp > search->best_stamp ||
+	       (stamp == search->best_stamp && first < search->best);
+}
+
+static void by_stamp_under(struct by_stamp *search, unsigned level, uint32_t block_at)
+{
+	const struct block *block = &search->tree->level[level][block_at];
+	unsigned may = block_may(block, &search->need);
+
+	while (may) {
+		unsigned best = (unsigned)__builtin_ctz(may);
+
+		for (unsigned rest = may & (may - 1); rest; rest &= rest - 1) {
+			unsigned i = (unsigned)__builtin_ctz(rest);
+
+			if (block->stamp[i] > block->stamp[best])
+				best = i;
+		}
+		may &= ~(1u << best);
+		uint32_t entry = block_at * FAN + best;
+		if (!by_stamp_open(search, block->stamp[best], entry << (4 * level)))
+			continue;
+		if (level > 0) {
+			by_stamp_under(search, level - 1, entry);
+		} else if (search->accept(search->data, entry)) {
+			search->best = entry;
+			search->best_stamp = block->stamp[best];
+		}
+	}
+}
+
+uint32_t allocation_tree_by_stamp(struct allocation_tree *tree, const struct allocation_world *world,
+				  const struct allocation_request *request, bool (*accept)(void *data, uint32_t host),
+				  void *data)
+{
+	struct by_stamp search = { .tree = tree, .accept = accept, .data = data, .best = ALLOCATION_NONE };
+
+	refresh(tree, world);
+	need_init(&search.need, request);
+	by_stamp_under(&search, tree->levels - 1, 0);
+	return search.best;
+}
+
+size_t allocation_tree_bytes(const struct allocation_tree *tree)
+{
+	size_t bytes = sizeof(*tree) + tree->capacity * (sizeof(*tree->stamp) + sizeof(*tree->dirty) + 1);
+
+	for (uint32_t level = 0, blocks = tree->capacity; level < tree->levels; level++)
+		bytes += (blocks /= FAN) * sizeof(struct block);
+	return bytes;
+}

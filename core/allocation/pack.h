@@ -11,11 +11,12 @@
 
 #define PACK_DIMENSIONS_MAX 16
 #define PACK_UNPLACED       UINT32_MAX
+#define PACK_ITEMS_MAX      ((uint32_t)1 << 20)
 #define PACK_AMOUNT_MAX     ((int32_t)1 << 29)
 
 struct pack_problem {
-	uint32_t dimensions; /* ≥ 1 */
-	uint32_t n_items;
+	uint32_t dimensions;     /* ≥ 1 */
+	uint32_t n_items;        /* ≤ PACK_ITEMS_MAX */
 	const int32_t *size;     /* [n_items][dimensions] */
 	uint32_t n_bins;         /* 0: as many identical bins as needed; else exactly these */
 	const int32_t *capacity; /* [dimensions], or [n_bins][dimensions] when n_bins > 0 */

@@ -169,6 +169,10 @@ static void evolve(struct strategy_optimizer *optimizer)
 			at = (base + 1) / 2;
 		optimizer->trial.at[k] =
 			k == always || strategy_random_unit(&optimizer->random) < 0.9 ? at : target->at[k];
+		/* Choices have no neighbours, and differences between equal ones are 0: now and then one is drawn. */
+		if (optimizer->info->parameters[k].type == STRATEGY_CHOICE &&
+		    strategy_random_unit(&optimizer->random) < 0.1)
+			optimizer->trial.at[k] = strategy_random_unit(&optimizer->random);
 	}
 }
 
@@ -179,10 +183,13 @@ static void climb_once(struct strategy_optimizer *optimizer)
 	const struct strategy_parameter *parameter = &optimizer->info->parameters[k];
 	double by = optimizer->step;
 
-	if (parameter->type != STRATEGY_NUMBER && by < 1 / levels(parameter))
+	if (parameter->type == STRATEGY_CHOICE || (parameter->type == STRATEGY_INTEGER && by < 1 / levels(parameter)))
 		by = 1 / levels(parameter);
 	optimizer->trial = optimizer->best;
-	optimizer->trial.at[k] = clamp(optimizer->best.at[k] + (optimizer->move & 1 ? -by : by), 0, 1);
+	optimizer->trial.at[k] = optimizer->best.at[k] + (optimizer->move & 1 ? -by : by);
+	if (parameter->type == STRATEGY_CHOICE) /* round and round */
+		optimizer->trial.at[k] -= floor(optimizer->trial.at[k]);
+	optimizer->trial.at[k] = clamp(optimizer->trial.at[k], 0, 1);
 }
 
 static void climb_next(struct strategy_optimizer *optimizer)

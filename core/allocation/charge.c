@@ -78,14 +78,10 @@ static uint32_t remaining(uint32_t capacity, uint64_t used, bool *overdrawn)
 	return used > capacity ? 0 : (uint32_t)(capacity - used);
 }
 
-void world_host_recount(struct allocation_world *world, uint32_t host)
+void world_host_used(const struct allocation_world *world, uint32_t host, struct world_used *used)
 {
-	struct allocation_host_state *state = &world->hosts[host];
-	const struct allocation_host *type = &world->types[state->type].host;
-	uint64_t node_used[ALLOCATION_NODES_MAX][ALLOCATION_NODE_DIMENSIONS] = { { 0 } };
-	uint64_t used[ALLOCATION_HOST_DIMENSIONS] = { 0 };
-
-	for (uint32_t vm = state->first_vm; vm != ALLOCATION_NONE; vm = world->vms[vm].next) {
+	memset(used, 0, sizeof(*used));
+	for (uint32_t vm = world->hosts[host].first_vm; vm != ALLOCATION_NONE; vm = world->vms[vm].next) {
 		const struct allocation_request *request = &world_class_at(world, world->vms[vm].class_id)->request;
 		struct allocation_fit fit = { .host = host, .nodes = world->vms[vm].nodes };
 		uint32_t node_amount[ALLOCATION_NODES_MAX][ALLOCATION_NODE_DIMENSIONS];
@@ -93,16 +89,25 @@ void world_host_recount(struct allocation_world *world, uint32_t host)
 
 		allocation_world_charge(world, request, &fit, node_amount, amount);
 		for (unsigned d = 0; d < ALLOCATION_HOST_DIMENSIONS; d++)
-			used[d] += amount[d];
+			used->of[d] += amount[d];
 		for (unsigned node = 0; node < ALLOCATION_NODES_MAX; node++)
 			for (unsigned d = 0; d < ALLOCATION_NODE_DIMENSIONS; d++)
-				node_used[node][d] += node_amount[node][d];
+				used->node[node][d] += node_amount[node][d];
 	}
+}
+
+void world_host_recount(struct allocation_world *world, uint32_t host)
+{
+	struct allocation_host_state *state = &world->hosts[host];
+	const struct allocation_host *type = &world->types[state->type].host;
+	struct world_used used;
+
+	world_host_used(world, host, &used);
 	state->overdrawn = false;
 	for (unsigned d = 0; d < ALLOCATION_HOST_DIMENSIONS; d++)
-		state->free[d] = remaining(type->capacity[d], used[d], &state->overdrawn);
+		state->free[d] = remaining(type->capacity[d], used.of[d], &state->overdrawn);
 	for (unsigned node = 0; node < ALLOCATION_NODES_MAX; node++)
 		for (unsigned d = 0; d < ALLOCATION_NODE_DIMENSIONS; d++)
 			state->node[node].free[d] =
-				remaining(type->node_capacity[node][d], node_used[node][d], &state->overdrawn);
+				remaining(type->node_capacity[node][d], used.node[node][d], &state->overdrawn);
 }

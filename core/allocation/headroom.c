@@ -18,7 +18,7 @@ static uint64_t capacity_of(const struct allocation_world *world, const struct a
 	return sum;
 }
 
-static uint64_t free_of(const struct allocation_host_state *state, unsigned d)
+uint64_t world_headroom_free(const struct allocation_host_state *state, unsigned d)
 {
 	uint64_t sum = 0;
 
@@ -29,7 +29,14 @@ static uint64_t free_of(const struct allocation_host_state *state, unsigned d)
 	return sum;
 }
 
-static bool takes_vms(const struct allocation_host_state *state)
+uint64_t world_headroom_used(const struct allocation_world *world, uint32_t host, unsigned d)
+{
+	const struct allocation_host_state *state = &world->hosts[host];
+
+	return capacity_of(world, state, d) - world_headroom_free(state, d);
+}
+
+bool world_headroom_takes_vms(const struct allocation_host_state *state)
 {
 	return state->present && state->powered && !state->cordoned;
 }
@@ -71,10 +78,9 @@ static void look(const struct allocation_world *world)
 
 			if (!state->present)
 				continue;
-			if (takes_vms(state))
-				headroom->free[d] += free_of(state, d);
-			insert(headroom, d,
-			       (struct world_full) { host, capacity_of(world, state, d) - free_of(state, d) });
+			if (world_headroom_takes_vms(state))
+				headroom->free[d] += world_headroom_free(state, d);
+			insert(headroom, d, (struct world_full) { host, world_headroom_used(world, host, d) });
 		}
 	}
 	headroom->known = true;
@@ -84,9 +90,9 @@ void world_headroom_before(struct allocation_world *world, uint32_t host)
 {
 	const struct allocation_host_state *state = &world->hosts[host];
 
-	if (world->headroom->known && takes_vms(state))
+	if (world->headroom->known && world_headroom_takes_vms(state))
 		for (unsigned d = 0; d < ALLOCATION_DIMENSIONS; d++)
-			world->headroom->free[d] -= free_of(state, d);
+			world->headroom->free[d] -= world_headroom_free(state, d);
 }
 
 static void refile(struct world_headroom *headroom, unsigned d, struct world_full full)
@@ -117,9 +123,9 @@ void world_headroom_after(struct allocation_world *world, uint32_t host)
 	if (!headroom->known)
 		return;
 	for (unsigned d = 0; d < ALLOCATION_DIMENSIONS; d++) {
-		if (takes_vms(state))
-			headroom->free[d] += free_of(state, d);
-		refile(headroom, d, (struct world_full) { host, capacity_of(world, state, d) - free_of(state, d) });
+		if (world_headroom_takes_vms(state))
+			headroom->free[d] += world_headroom_free(state, d);
+		refile(headroom, d, (struct world_full) { host, world_headroom_used(world, host, d) });
 		if (!headroom->all[d] && headroom->n_fullest[d] < headroom->hosts + 1)
 			headroom->known = false;
 	}
@@ -129,8 +135,7 @@ void world_headroom_after(struct allocation_world *world, uint32_t host)
 static bool covers(const struct allocation_world *world, uint32_t host, unsigned d, uint64_t more)
 {
 	const struct world_headroom *headroom = world->headroom;
-	const struct allocation_host_state *state = &world->hosts[host];
-	struct world_full full = { host, capacity_of(world, state, d) - free_of(state, d) + more };
+	struct world_full full = { host, world_headroom_used(world, host, d) + more };
 	uint64_t rest = headroom->free[d] - more;
 	uint64_t held = 0;
 	uint32_t n = 0;
@@ -149,8 +154,8 @@ static bool covers(const struct allocation_world *world, uint32_t host, unsigned
 			i--; /* `host` comes before this one */
 		counted |= next.host == host;
 		held += next.used;
-		if (takes_vms(&world->hosts[next.host]))
-			rest -= free_of(&world->hosts[next.host], d) - (next.host == host ? more : 0);
+		if (world_headroom_takes_vms(&world->hosts[next.host]))
+			rest -= world_headroom_free(&world->hosts[next.host], d) - (next.host == host ? more : 0);
 		n++;
 	}
 	return rest >= held;

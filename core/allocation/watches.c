@@ -14,8 +14,8 @@ bool world_type_is_eligible(const struct allocation_host *type, const struct wor
 	       (eligibility->engine == 0 || (type->engines & eligibility->engine) != 0);
 }
 
-static bool host_is_eligible(const struct allocation_world *world, uint32_t host,
-			     const struct world_eligibility *eligibility)
+bool world_host_is_eligible(const struct allocation_world *world, uint32_t host,
+			    const struct world_eligibility *eligibility)
 {
 	return world_type_is_eligible(&world->types[world->hosts[host].type].host, eligibility);
 }
@@ -23,7 +23,7 @@ static bool host_is_eligible(const struct allocation_world *world, uint32_t host
 static bool domain_is_eligible(const struct allocation_world *world, uint32_t level, uint32_t domain,
 			       const struct world_eligibility *eligibility)
 {
-	return level == ALLOCATION_HOST ? host_is_eligible(world, domain, eligibility)
+	return level == ALLOCATION_HOST ? world_host_is_eligible(world, domain, eligibility)
 					: eligibility->n_hosts[level][domain] > 0;
 }
 
@@ -61,7 +61,7 @@ static void eligibility_fill(struct allocation_world *world, struct world_eligib
 	for (uint32_t host = 0; host < world->n_hosts; host++) {
 		const struct allocation_host_state *state = &world->hosts[host];
 
-		if (!state->present || !host_is_eligible(world, host, eligibility))
+		if (!state->present || !world_host_is_eligible(world, host, eligibility))
 			continue;
 		eligibility->n_domains[ALLOCATION_HOST]++;
 		for (uint32_t level = ALLOCATION_RACK; level < ALLOCATION_LEVELS; level++)
@@ -307,7 +307,7 @@ void world_eligibilities_join(struct allocation_world *world, uint32_t host)
 	for (uint32_t i = 0; i < world->n_eligibilities; i++) {
 		struct world_eligibility *eligibility = &world->eligibilities[i];
 
-		if (!host_is_eligible(world, host, eligibility))
+		if (!world_host_is_eligible(world, host, eligibility))
 			continue;
 		eligibility->n_domains[ALLOCATION_HOST]++;
 		for (uint32_t level = ALLOCATION_RACK; level < ALLOCATION_LEVELS; level++)
@@ -323,7 +323,7 @@ void world_eligibilities_leave(struct allocation_world *world, uint32_t host)
 	for (uint32_t i = 0; i < world->n_eligibilities; i++) {
 		struct world_eligibility *eligibility = &world->eligibilities[i];
 
-		if (!host_is_eligible(world, host, eligibility))
+		if (!world_host_is_eligible(world, host, eligibility))
 			continue;
 		eligibility->n_domains[ALLOCATION_HOST]--;
 		for (uint32_t level = ALLOCATION_RACK; level < ALLOCATION_LEVELS; level++)
@@ -346,7 +346,7 @@ static uint32_t least_by_scan(const struct allocation_world *world, const struct
 		uint32_t domain = world_domain(state, host, spread->level);
 		uint32_t members;
 
-		if (!state->present || !host_is_eligible(world, host, &eligibility))
+		if (!state->present || !world_host_is_eligible(world, host, &eligibility))
 			continue;
 		members = world_group_count(world, world_group_key(spread->group, spread->level, domain));
 		if (members < least)
@@ -360,11 +360,13 @@ uint32_t world_watch_least(const struct allocation_world *world, const struct al
 {
 	uint32_t at = watch_find(world, request, spread);
 	const struct world_watch *watch;
+	uint32_t n_domains;
 
 	if (at == 0)
 		return least_by_scan(world, request, spread);
 	watch = &world->watches[at - 1];
-	return world->eligibilities[watch->eligibility].n_domains[watch->level] > watch->n ? 0 : watch->least;
+	n_domains = world->eligibilities[watch->eligibility].n_domains[watch->level];
+	return n_domains == 0 ? UINT32_MAX : n_domains > watch->n ? 0 : watch->least;
 }
 
 void world_watches_free(struct allocation_world *world)

@@ -157,6 +157,12 @@ void world_share(const struct allocation_request *request, const struct allocati
 /* In all, per dimension of a node. */
 void world_total(const struct allocation_request *request, const struct allocation_host *type,
 		 uint32_t total[ALLOCATION_NODE_DIMENSIONS]);
+struct world_used {
+	uint64_t node[ALLOCATION_NODES_MAX][ALLOCATION_NODE_DIMENSIONS];
+	uint64_t of[ALLOCATION_HOST_DIMENSIONS];
+};
+/* What the VMs on its list take. */
+void world_host_used(const struct allocation_world *world, uint32_t host, struct world_used *used);
 /* Count a host's account again from its list. */
 void world_host_recount(struct allocation_world *world, uint32_t host);
 
@@ -183,14 +189,19 @@ bool world_watches_reserve(struct allocation_world *world, uint32_t group, uint6
 /* A domain of the group went from `before` to `now` members; they differ by one. */
 void world_watches_shift(struct allocation_world *world, uint32_t group, uint32_t level, uint32_t domain,
 			 const uint32_t before_now[2]);
+bool world_host_is_eligible(const struct allocation_world *world, uint32_t host,
+			    const struct world_eligibility *eligibility);
 void world_watches_sweep(struct allocation_world *world, uint32_t group); /* free those nobody needs */
-/* The fewest members of the spread's group in an eligible domain. */
+/* The fewest members of the spread's group in an eligible domain; UINT32_MAX: there is none. */
 uint32_t world_watch_least(const struct allocation_world *world, const struct allocation_request *request,
 			   const struct allocation_spread *spread);
 void world_watches_free(struct allocation_world *world);
 bool world_watches_copy(struct allocation_world *to, const struct allocation_world *from);
 
 /* ---- headroom.c ---- */
+uint64_t world_headroom_free(const struct allocation_host_state *state, unsigned d); /* over its nodes */
+uint64_t world_headroom_used(const struct allocation_world *world, uint32_t host, unsigned d);
+bool world_headroom_takes_vms(const struct allocation_host_state *state);
 bool world_headroom_allows(const struct allocation_world *world, const struct allocation_request *request,
 			   uint32_t host);
 /* Before and after a change of one host's account. */

@@ -166,6 +166,8 @@ GArray *lab_floors_parse(const char *const *texts, GError **error)
 	for (; texts && *texts; texts++) {
 		g_auto(GStrv) parts = g_strsplit(*texts, ",", -1);
 
+		if (!parts[0] && !floor_parse("", floors, error))
+			return NULL;
 		for (guint i = 0; parts[i]; i++)
 			if (!floor_parse(parts[i], floors, error))
 				return NULL;

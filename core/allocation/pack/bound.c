@@ -16,7 +16,7 @@ struct line {
 
 #define THRESHOLDS_MAX    64   /* of the third function, spread over the distinct sizes */
 #define STEPS_MAX         20   /* k of the staircase function */
-#define COMBINE_ITEMS_MAX 8192 /* more: combinations of dimensions and conflicts would take too long */
+#define COMBINE_ITEMS_MAX 8192 /* more: each dimension alone, by rounding */
 #define SCALE             ((int64_t)1 << 10)
 
 static int64_t ceil_div(__int128 sum, __int128 by)
@@ -167,9 +167,12 @@ static int64_t bound_threshold(const struct line *line, int64_t e)
 
 static int64_t line_bound(const struct line *line)
 {
-	int64_t best = bound_round(line), other = bound_staircase(line);
+	int64_t best = bound_round(line), other;
 	uint32_t half = below(line, line->capacity / 2 + 1), stride = half / THRESHOLDS_MAX + 1;
 
+	if (line->n > COMBINE_ITEMS_MAX)
+		return best;
+	other = bound_staircase(line);
 	best = other > best ? other : best;
 	for (uint32_t i = 0; i < half; i += stride) {
 		if (line->size[i] == 0)

@@ -10,7 +10,8 @@
 #define NONE           UINT32_MAX
 #define SETS_PER_ITEM  256 /* more: there is little that an exact cover would know better */
 #define STEPS_PER_ITEM 4000
-#define STOP_INTERVAL  64
+#define STOP_INTERVAL  64 /* steps of the search, and … */
+#define ROWS_INTERVAL  16 /* … items whose sets are looked for, between two looks at the clock */
 #define ITEMS_PER_SET  3
 
 /* Local search, as in ejection.c but on whole bins: an item left out takes a set that holds it; the sets it meets are given
@@ -122,13 +123,16 @@ static bool complete(struct cover *c, uint32_t i, uint32_t j, const uint64_t *wa
 
 enum found { FOUND_ALL, FOUND_TOO_MANY, FOUND_NO_TIME, FOUND_NO_MEMORY };
 
-static enum found find_sets(struct cover *c, const struct pack_budget *budget)
+static enum found find_sets(struct cover *c, struct pack_budget *budget)
 {
 	uint32_t words = c->fields.words;
 	uint64_t one[PACK_DIMENSIONS_MAX], two[PACK_DIMENSIONS_MAX], capacity[PACK_DIMENSIONS_MAX];
 
 	pack_fields_encode(&c->fields, c->problem->capacity, capacity);
 	for (uint32_t i = 0; i < c->n; i++) {
+		if (budget->used >= budget->steps ||
+		    (i % ROWS_INTERVAL == 0 && budget->stop && budget->stop(budget->data)))
+			return FOUND_NO_TIME;
 		for (uint32_t w = 0; w < words; w++)
 			one[w] = capacity[w] - c->size[(size_t)i * words + w];
 		if (!complete(c, i, NONE, one))
@@ -139,10 +143,9 @@ static enum found find_sets(struct cover *c, const struct pack_budget *budget)
 			if (!complete(c, i, j, two))
 				return FOUND_NO_MEMORY;
 		}
+		budget->used++;
 		if (c->n_sets > (uint64_t)c->n * SETS_PER_ITEM)
 			return FOUND_TOO_MANY;
-		if (i % 16 == 0 && budget->stop && budget->stop(budget->data))
-			return FOUND_NO_TIME;
 	}
 	return FOUND_ALL;
 }

@@ -7,7 +7,7 @@
 
 /* pack_cover(problem, seed, budget, solution): replace `solution` (valid, everything placed) when the cover found, with the
  * items it leaves out packed by dot product, takes fewer bins. Does nothing where there is slack, or more than
- * PACK_COVER_ITEMS_MAX items. One step of the budget: one full bin taken. Finding the candidates takes O(n²).
+ * PACK_COVER_ITEMS_MAX items. One step of the budget: one item whose full bins are looked for, O(n), or one full bin taken.
  * false: out of memory (the solution is as it was). */
 #define PACK_COVER_ITEMS_MAX 4096
 bool pack_cover(const struct pack_problem *problem, uint64_t seed, struct pack_budget *budget,

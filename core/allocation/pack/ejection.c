@@ -23,8 +23,8 @@ struct ejection {
 	struct pack_fields fields;
 	struct strategy_random random;
 	uint32_t n, n_bins, n_pool;
-	uint32_t n_excluded; /* items that fit no bin at all */
-	uint64_t work;
+	uint32_t n_excluded;      /* items that fit no bin at all */
+	uint64_t work;            /* since the last look at the clock */
 	uint64_t *size, *without; /* [n][words] */
 	uint64_t *room;           /* [n_bins][words] */
 	uint32_t *bin, *next, *prev, *cost, *penalty, *pool;
@@ -52,7 +52,7 @@ static bool ejection_init(struct ejection *e, const struct pack_problem *problem
 {
 	size_t n = problem->n_items ? problem->n_items : 1, words;
 
-	*e = (struct ejection) { .problem = problem, .how = how, .n = problem->n_items };
+	*e = (struct ejection) { .problem = problem, .how = how, .n = problem->n_items, .work = STOP_WORK };
 	pack_fields_init(&e->fields, problem);
 	strategy_random_init(&e->random, how->seed);
 	words = e->fields.words;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/allocation/pack/fields.h"
+#include "core/allocation/pack/tree.h"
 #include "core/strategy/random.h"
 
 const char *const pack_measure_names[] = { "sum", "max", "squares", NULL };
@@ -12,6 +13,8 @@ const char *const pack_choice_names[] = { "dot", "norm", "cosine", NULL };
 
 /* Sums run in lanes: independent chains of additions, the same on every machine. */
 #define LANES 4
+/* With fewer items a scan over bins is faster than the tree. */
+#define TREE_ITEMS_MIN 2000
 
 struct greedy {
 	const struct pack_problem *problem;
@@ -26,8 +29,10 @@ struct greedy {
 	uint64_t *words;                                                /* [n][fields.words], encoded */
 	uint64_t *room;                                                 /* [bins][fields.words] */
 	double *rest;                                                   /* [bins][stride], room over capacity */
-	double *key;                                                    /* [n] */
-	uint32_t *order;                                                /* [n] */
+	struct pack_tree tree;                /* of the open bins; no room in it where it is not used */
+	int32_t largest[PACK_DIMENSIONS_MAX]; /* capacity */
+	double *key;                          /* [n] */
+	uint32_t *order;                      /* [n] */
 	uint32_t *scratch;
 };
 
@@ -38,6 +43,7 @@ static void *array(size_t n, size_t bytes)
 
 static void greedy_clear(struct greedy *greedy)
 {
+	pack_tree_clear(&greedy->tree);
 	free(greedy->size);
 	free(greedy->words);
 	free(greedy->room);
@@ -60,16 +66,13 @@ static void weigh(struct greedy *greedy)
 static void scale_init(struct greedy *greedy)
 {
 	const struct pack_problem *problem = greedy->problem;
-	uint32_t bins = problem->n_bins ? problem->n_bins : 1;
 
-	for (uint32_t d = 0; d < problem->dimensions; d++) {
-		int32_t largest = 0;
-
-		for (uint32_t b = 0; b < bins; b++)
-			if (pack_capacity(problem, b)[d] > largest)
-				largest = pack_capacity(problem, b)[d];
-		greedy->scale[d] = largest ? 1.0 / largest : 0;
-	}
+	for (uint32_t b = 0; b < (problem->n_bins ? problem->n_bins : 1); b++)
+		for (uint32_t d = 0; d < problem->dimensions; d++)
+			if (pack_capacity(problem, b)[d] > greedy->largest[d])
+				greedy->largest[d] = pack_capacity(problem, b)[d];
+	for (uint32_t d = 0; d < problem->dimensions; d++)
+		greedy->scale[d] = greedy->largest[d] ? 1.0 / greedy->largest[d] : 0;
 }
 
 static void shuffle(uint32_t *order, uint32_t n, uint64_t seed)
@@ -85,6 +88,13 @@ static void shuffle(uint32_t *order, uint32_t n, uint64_t seed)
 		order[i - 1] = order[j];
 		order[j] = item;
 	}
+}
+
+static bool tree_init(struct greedy *greedy)
+{
+	if (greedy->how->rule != PACK_FIRST_FIT || greedy->problem->n_items < TREE_ITEMS_MIN)
+		return true;
+	return pack_tree_init(&greedy->tree, greedy->n_bins_max, greedy->problem->dimensions);
 }
 
 static bool greedy_init(struct greedy *greedy, const struct pack_problem *problem, const struct pack_greedy *how,
@@ -104,7 +114,7 @@ static bool greedy_init(struct greedy *greedy, const struct pack_problem *proble
 	greedy->order = array(n, sizeof(*greedy->order));
 	greedy->scratch = array(n, sizeof(*greedy->scratch));
 	if (!greedy->size || !greedy->words || !greedy->room || !greedy->rest || !greedy->key || !greedy->order ||
-	    !greedy->scratch) {
+	    !greedy->scratch || !tree_init(greedy)) {
 		greedy_clear(greedy);
 		return false;
 	}
@@ -119,7 +129,6 @@ static bool greedy_init(struct greedy *greedy, const struct pack_problem *proble
 		}
 		solution->bin[i] = PACK_UNPLACED;
 	}
-	solution->n_bins = solution->n_unplaced = 0;
 	shuffle(greedy->order, problem->n_items, how->seed);
 	weigh(greedy);
 	if (how->weight == PACK_WEIGHT_EQUAL)
@@ -161,16 +170,15 @@ static void sort_falling(const double *key, uint32_t *order, uint32_t *scratch, 
 		order[out++] = scratch[j++];
 }
 
-/* Alone it must fit the bin, too: an item larger than its bin could only stand beside items below 0. */
-static bool item_allowed(const struct greedy *greedy, uint32_t item, uint32_t bin)
+/* Larger than any bin: left out before it meets encoded amounts, which have no room for it. */
+static bool fits_none(const struct greedy *greedy, uint32_t item)
 {
 	const int32_t *size = greedy->problem->size + (size_t)item * greedy->problem->dimensions;
-	const int32_t *capacity = pack_capacity(greedy->problem, bin);
 
 	for (uint32_t d = 0; d < greedy->problem->dimensions; d++)
-		if (size[d] > capacity[d])
-			return false;
-	return true;
+		if (size[d] > greedy->largest[d])
+			return true;
+	return false;
 }
 
 static void bin_open(struct greedy *greedy, uint32_t bin)
@@ -181,6 +189,8 @@ static void bin_open(struct greedy *greedy, uint32_t bin)
 	pack_fields_encode(&greedy->fields, capacity, greedy->room + (size_t)bin * greedy->fields.words);
 	for (uint32_t d = 0; d < problem->dimensions; d++)
 		greedy->rest[(size_t)bin * greedy->stride + d] = capacity[d] * greedy->scale[d];
+	if (greedy->tree.room)
+		pack_tree_open(&greedy->tree, bin, capacity);
 }
 
 static void put(struct greedy *greedy, uint32_t item, uint32_t bin)
@@ -193,6 +203,8 @@ static void put(struct greedy *greedy, uint32_t item, uint32_t bin)
 		greedy->rest[(size_t)bin * greedy->stride + d] -= greedy->size[(size_t)item * greedy->stride + d];
 		greedy->demand[d] -= greedy->problem->size[(size_t)item * dimensions + d];
 	}
+	if (greedy->tree.room)
+		pack_tree_take(&greedy->tree, bin, greedy->problem->size + (size_t)item * dimensions);
 	greedy->solution->bin[item] = bin;
 }
 
@@ -200,8 +212,6 @@ static bool fits(const struct greedy *greedy, uint32_t item, uint32_t bin)
 {
 	uint32_t words = greedy->fields.words;
 
-	if (greedy->problem->n_bins && !item_allowed(greedy, item, bin))
-		return false;
 	return pack_fields_fit(&greedy->fields, words, greedy->room + (size_t)bin * words,
 			       greedy->words + (size_t)item * words);
 }
@@ -213,6 +223,9 @@ static uint32_t choose_bin(const struct greedy *greedy, uint32_t item, uint32_t 
 	uint32_t best = PACK_UNPLACED;
 	double best_rest = 0;
 
+	if (greedy->tree.room)
+		return pack_tree_first(&greedy->tree,
+				       greedy->problem->size + (size_t)item * greedy->problem->dimensions);
 	for (uint32_t b = 0; b < opened; b++) {
 		double rest;
 
@@ -229,32 +242,32 @@ static uint32_t choose_bin(const struct greedy *greedy, uint32_t item, uint32_t 
 	return best;
 }
 
-static void place_in_order(struct greedy *greedy, uint32_t opened, uint32_t n)
+static void place_in_order(struct greedy *greedy, uint32_t n)
 {
-	for (uint32_t i = 0; i < n; i++) {
-		uint32_t item = greedy->order[i];
-		uint32_t bin = choose_bin(greedy, item, opened);
+	uint32_t opened = 0;
 
-		while (bin == PACK_UNPLACED && opened < greedy->n_bins_max && item_allowed(greedy, item, opened)) {
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t item = greedy->order[i], bin = choose_bin(greedy, item, opened);
+
+		while (bin == PACK_UNPLACED && opened < greedy->n_bins_max) {
 			bin_open(greedy, opened);
 			if (fits(greedy, item, opened))
 				bin = opened;
 			opened++;
 		}
-		/* Given bins may be too small for this item and right for others: look on without using them up. */
-		for (uint32_t b = opened; bin == PACK_UNPLACED && greedy->problem->n_bins && b < greedy->n_bins_max;
-		     b++) {
-			if (!item_allowed(greedy, item, b))
-				continue;
-			while (opened <= b)
-				bin_open(greedy, opened++);
-			bin = b;
-		}
 		if (bin != PACK_UNPLACED)
 			put(greedy, item, bin);
-		else
-			greedy->solution->n_unplaced++;
 	}
+}
+
+static uint32_t keep_possible(struct greedy *greedy)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < greedy->problem->n_items; i++)
+		if (!fits_none(greedy, greedy->order[i]))
+			greedy->order[kept++] = greedy->order[i];
+	return kept;
 }
 
 /* Used bins, and without gaps in their numbers where bins are identical. */
@@ -265,12 +278,14 @@ static bool count_bins(struct greedy *greedy)
 
 	if (!number)
 		return false;
-	solution->n_bins = 0;
+	solution->n_bins = solution->n_unplaced = 0;
 	for (uint32_t i = 0; i < greedy->problem->n_items; i++) {
 		uint32_t bin = solution->bin[i];
 
-		if (bin == PACK_UNPLACED)
+		if (bin == PACK_UNPLACED) {
+			solution->n_unplaced++;
 			continue;
+		}
 		if (!number[bin])
 			number[bin] = ++solution->n_bins;
 		if (!greedy->problem->n_bins)
@@ -283,14 +298,16 @@ static bool count_bins(struct greedy *greedy)
 bool pack_by_item(const struct pack_problem *problem, const struct pack_greedy *how, struct pack_solution *solution)
 {
 	struct greedy greedy;
+	uint32_t n;
 	bool ok;
 
 	if (!greedy_init(&greedy, problem, how, solution))
 		return false;
 	for (uint32_t i = 0; i < problem->n_items; i++)
 		greedy.key[i] = measure(&greedy, greedy.size + (size_t)i * greedy.stride);
-	sort_falling(greedy.key, greedy.order, greedy.scratch, problem->n_items);
-	place_in_order(&greedy, 0, problem->n_items);
+	n = keep_possible(&greedy);
+	sort_falling(greedy.key, greedy.order, greedy.scratch, n);
+	place_in_order(&greedy, n);
 	ok = count_bins(&greedy);
 	greedy_clear(&greedy);
 	return ok;
@@ -330,11 +347,9 @@ static void fill(struct greedy *greedy, uint32_t bin, uint32_t n)
 	const struct pack_problem *problem = greedy->problem;
 	const double *rest = greedy->rest + (size_t)bin * greedy->stride;
 	const uint64_t *room = greedy->room + (size_t)bin * greedy->fields.words;
-	uint32_t *candidate = greedy->scratch, left = 0;
+	uint32_t *candidate = greedy->scratch, left = n;
 
-	for (uint32_t i = 0; i < n; i++)
-		if (!problem->n_bins || item_allowed(greedy, greedy->order[i], bin))
-			candidate[left++] = greedy->order[i];
+	memcpy(candidate, greedy->order, n * sizeof(*candidate));
 	while (left) {
 		uint32_t best = PACK_UNPLACED, kept = 0;
 		double best_desire = 0, wanted[PACK_DIMENSIONS_MAX] = { 0 };
@@ -372,37 +387,22 @@ static uint32_t keep_unplaced(struct greedy *greedy, uint32_t n)
 	return kept;
 }
 
-/* Where bins are identical, what does not fit an empty one is set aside at once. */
-static uint32_t keep_allowed(struct greedy *greedy)
-{
-	uint32_t kept = 0;
-
-	for (uint32_t i = 0; i < greedy->problem->n_items; i++)
-		if (greedy->problem->n_bins || item_allowed(greedy, greedy->order[i], 0))
-			greedy->order[kept++] = greedy->order[i];
-	greedy->solution->n_unplaced = greedy->problem->n_items - kept;
-	return kept;
-}
-
 bool pack_by_bin(const struct pack_problem *problem, const struct pack_greedy *how, struct pack_solution *solution)
 {
 	struct greedy greedy;
-	uint32_t left, opened = 0;
-	bool ok, stopped = false;
+	uint32_t left;
+	bool ok;
 
 	if (!greedy_init(&greedy, problem, how, solution))
 		return false;
-	left = keep_allowed(&greedy);
-	while (left && opened < greedy.n_bins_max && !stopped) {
+	left = keep_possible(&greedy);
+	for (uint32_t bin = 0; left && bin < greedy.n_bins_max; bin++) {
 		if (how->weight == PACK_WEIGHT_REMAINING)
 			weigh(&greedy);
-		bin_open(&greedy, opened);
-		fill(&greedy, opened, left);
+		bin_open(&greedy, bin);
+		fill(&greedy, bin, left);
 		left = keep_unplaced(&greedy, left);
-		opened++;
-		stopped = how->budget && how->budget->stop && how->budget->stop(how->budget->data);
 	}
-	place_in_order(&greedy, opened, left);
 	ok = count_bins(&greedy);
 	greedy_clear(&greedy);
 	return ok;

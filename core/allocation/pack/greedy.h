@@ -39,13 +39,13 @@ struct pack_greedy {
 	enum pack_measure measure; /* item by item: the order */
 	enum pack_weight weight;
 	enum pack_rule rule;
-	enum pack_choice choice;    /* bin by bin */
-	uint64_t seed;              /* order of items that compare equal */
-	struct pack_budget *budget; /* only its stop is looked at: what is left then goes first-fit. May be NULL */
+	enum pack_choice choice; /* bin by bin */
+	uint64_t seed;           /* order of items that compare equal */
 };
 
 /* Item by item, in order of falling size: the rule picks among the open bins where it fits; else the next bin opens. Best
- * fit leaves the least room by `measure`, worst fit the most. O(n log n + n × bins). false: out of memory. */
+ * fit leaves the least room by `measure`, worst fit the most. O(n log n + n × bins), first fit of many items O(n log n)
+ * or a little more. false: out of memory. */
 bool pack_by_item(const struct pack_problem *problem, const struct pack_greedy *how, struct pack_solution *solution);
 /* Bin by bin: fill the open one by `choice` until nothing fits. O(n × bins + n × candidates). false: out of memory. */
 bool pack_by_bin(const struct pack_problem *problem, const struct pack_greedy *how, struct pack_solution *solution);

@@ -3,7 +3,7 @@
  * Idea: open a bin and put in, again and again, the item that fits and whose size has the largest dot product with the room
  * left, each dimension weighted by what the items not yet packed ask for in it; when nothing fits, open the next. An item
  * is taken that uses what the bin has most of and what is scarce overall. Other choices: the shortest room left, the
- * smallest angle. The budget ends it sooner: what is left then goes first-fit.
+ * smallest angle. The budget is not used.
  *
  * Source: Panigrahy, Talwar, Uyeda and Wieder, Heuristics for vector bin packing, Microsoft Research, 2011; weights from the
  * items left: Gabay and Zaourar, Vector bin packing with heterogeneous bins, Annals of Operations Research, 2016.
@@ -38,7 +38,6 @@ static bool pack(const struct pack_problem *problem, const struct strategy_value
 		.choice = (enum pack_choice)values->value[0],
 		.weight = (enum pack_weight)values->value[1],
 		.seed = seed,
-		.budget = budget,
 	};
 
 	budget->used = 0;

@@ -37,7 +37,6 @@ static bool pack(const struct pack_problem *problem, const struct strategy_value
 		.weight = (enum pack_weight)values->value[1],
 		.rule = PACK_BEST_FIT,
 		.seed = seed,
-		.budget = budget,
 	};
 
 	budget->used = 0;

@@ -19,9 +19,9 @@ static uint64_t mix(uint64_t x)
 	return x ^ x >> 31;
 }
 
-static uint64_t hash_of(uint32_t vm, uint32_t host, int64_t placed_ms)
+static uint64_t hash_of(uint32_t vm, uint32_t host)
 {
-	return mix(mix((uint64_t)vm << 32 | host) ^ (uint64_t)placed_ms);
+	return mix((uint64_t)vm << 32 | host);
 }
 
 struct allocation_chance *allocation_chance_new(const struct allocation_world *world, uint64_t seed)
@@ -41,7 +41,7 @@ struct allocation_chance *allocation_chance_new(const struct allocation_world *w
 		const struct allocation_placement *placement = allocation_world_placement(world, vm);
 
 		if (placement->class_id != ALLOCATION_NONE)
-			chance->digest ^= hash_of(vm, placement->host, placement->placed_ms);
+			chance->digest ^= hash_of(vm, placement->host);
 	}
 	return chance;
 }
@@ -57,10 +57,8 @@ void allocation_chance_free(struct allocation_chance *chance)
 bool allocation_chance_update(struct allocation_chance *chance, const struct allocation_world *world,
 			      const struct allocation_event *event)
 {
-	if (event->change == ALLOCATION_PLACED)
-		chance->digest ^= hash_of(event->vm, event->host, event->now_ms);
-	else if (event->change == ALLOCATION_REMOVED)
-		chance->digest ^= hash_of(event->vm, event->host, event->now_ms - event->lived_ms);
+	if (event->change != ALLOCATION_HOST_CHANGED)
+		chance->digest ^= hash_of(event->vm, event->host);
 	return allocation_tree_touch(chance->tree, world, event->host);
 }
 

@@ -312,7 +312,8 @@ bool allocation_tree_update(struct allocation_tree *tree, const struct allocatio
 	int64_t *stamp = &tree->stamp[event->host];
 	if (event->change == ALLOCATION_PLACED && event->now_ms > *stamp)
 		*stamp = event->now_ms;
-	else if (event->change == ALLOCATION_REMOVED && event->now_ms - event->lived_ms >= *stamp)
+	else if (event->change == ALLOCATION_REMOVED &&
+		 (event->lived_ms == 0 || event->now_ms - event->lived_ms >= *stamp)) /* 0: or time ran backwards */
 		*stamp = stamp_of(world, event->host);
 	return true;
 }

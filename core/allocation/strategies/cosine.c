@@ -1,17 +1,18 @@
 /* cosine: The NUMA node whose free amounts point the same way as what is asked.
  *
  * Idea: keep the mix of what is left as it is: the angle between free and asked amounts is all that counts, their size
- * is not. Amounts are in vCPUs and in units of memory-per-cpu-mib. What is free is seen in steps of a sixteenth; nodes within a step are
- * alike, and the lowest number takes the VM.
+ * is not. Amounts are in vCPUs and in units of memory-per-cpu-mib. What is free is seen in steps of a sixteenth; nodes
+ * within a step are alike, and the lowest number takes the VM.
  *
- * Source: the cosine similarity of M. Gabay and S. Zaourar, "Vector bin packing with heterogeneous bins: application to the
- * machine reassignment problem", Annals of Operations Research 242, 2016; used for VMs by Grandl et al. (SIGCOMM 2014).
+ * Source: the cosine similarity of M. Gabay and S. Zaourar, "Vector bin packing with heterogeneous bins: application
+ * to the machine reassignment problem", Annals of Operations Research 242, 2016; used for VMs by Grandl et al.
+ * (SIGCOMM 2014).
  *
- * Complexity: a branch-and-bound over cells of like nodes, about the logarithm of the number of cells where
- * the request fits somewhere near its best cell; one cell left and one entered a change.
+ * Complexity: a branch-and-bound over cells of like nodes, about the logarithm of the number of cells where the
+ * request fits somewhere near its best cell; one cell left and one entered a change.
  *
- * Loses: on density: an empty host of the right mix beats a nearly full one, so gaps stay open. Its bound is weak where
- * boxes touch zero, so it looks at more of them than the others.
+ * Loses: on density: an empty host of the right mix beats a nearly full one, so gaps stay open. Its bound is weak
+ * where boxes touch zero, so it looks at more of them than the others.
  */
 #include "core/allocation/strategies/cells_strategy.h"
 #include "core/allocation/strategies/strategies.h"

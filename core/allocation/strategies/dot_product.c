@@ -1,17 +1,17 @@
 /* dot-product: The NUMA node whose free amounts have the largest dot product with what is asked.
  *
- * Idea: place a VM where what it needs most is what there is most of, so that all dimensions run out together.
- * Amounts are in vCPUs and in units of memory-per-cpu-mib. What is free is seen in steps of a sixteenth; nodes within a step are
- * alike, and the lowest number takes the VM.
+ * Idea: place a VM where what it needs most is what there is most of, so that all dimensions run out together. Amounts
+ * are in vCPUs and in units of memory-per-cpu-mib. What is free is seen in steps of a sixteenth; nodes within a step
+ * are alike, and the lowest number takes the VM.
  *
- * Source: R. Grandl et al., "Multi-resource packing for cluster schedulers" (Tetris), SIGCOMM 2014; R. Panigrahy et al.,
- * "Heuristics for Vector Bin Packing", Microsoft Research, 2011.
+ * Source: R. Grandl et al., "Multi-resource packing for cluster schedulers" (Tetris), SIGCOMM 2014; R. Panigrahy et
+ * al., "Heuristics for Vector Bin Packing", Microsoft Research, 2011.
  *
- * Complexity: a branch-and-bound over cells of like nodes, about the logarithm of the number of cells where
- * the request fits somewhere near its best cell; one cell left and one entered a change.
+ * Complexity: a branch-and-bound over cells of like nodes, about the logarithm of the number of cells where the
+ * request fits somewhere near its best cell; one cell left and one entered a change.
  *
- * Loses: on density with few VM shapes: it prefers empty hosts, as worst-fit does. In Tetris packing efficiency is one of
- * two terms for this reason.
+ * Loses: on density with few VM shapes: it prefers empty hosts, as worst-fit does. In Tetris packing efficiency is one
+ * of two terms for this reason.
  */
 #include "core/allocation/strategies/cells_strategy.h"
 #include "core/allocation/strategies/strategies.h"

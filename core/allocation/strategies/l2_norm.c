@@ -1,17 +1,17 @@
 /* l2-norm: The NUMA node whose free amounts are nearest to what is asked, by Euclidean distance.
  *
  * Idea: the best gap is the one shaped like the VM: the square of what would be left punishes a large rest in any one
- * dimension. Amounts are in vCPUs and in units of memory-per-cpu-mib. What is free is seen in steps of a sixteenth; nodes within a step are
- * alike, and the lowest number takes the VM.
+ * dimension. Amounts are in vCPUs and in units of memory-per-cpu-mib. What is free is seen in steps of a sixteenth;
+ * nodes within a step are alike, and the lowest number takes the VM.
  *
- * Source: R. Panigrahy, K. Talwar, L. Uyeda and U. Wieder, "Heuristics for Vector Bin Packing", Microsoft Research, 2011
- * (norm-based greedy).
+ * Source: R. Panigrahy, K. Talwar, L. Uyeda and U. Wieder, "Heuristics for Vector Bin Packing", Microsoft Research,
+ * 2011 (norm-based greedy).
  *
- * Complexity: a branch-and-bound over cells of like nodes, about the logarithm of the number of cells where
- * the request fits somewhere near its best cell; one cell left and one entered a change.
+ * Complexity: a branch-and-bound over cells of like nodes, about the logarithm of the number of cells where the
+ * request fits somewhere near its best cell; one cell left and one entered a change.
  *
- * Loses: where one dimension is plentiful everywhere: its rest then outweighs the scarce one, unless
- * memory-per-cpu-mib says otherwise.
+ * Loses: where one dimension is plentiful everywhere: its rest then outweighs the scarce one, unless memory-per-cpu-
+ * mib says otherwise.
  */
 #include "core/allocation/strategies/cells_strategy.h"
 #include "core/allocation/strategies/strategies.h"

@@ -1,16 +1,16 @@
 /* worst-fit: The NUMA node with the most left free.
  *
  * Idea: spread the load: what is left everywhere stays large, and each VM meets the fewest neighbours. Measured as
- * best-fit measures. What is free is seen in steps of a sixteenth; nodes within a step are
- * alike, and the lowest number takes the VM.
+ * best-fit measures. What is free is seen in steps of a sixteenth; nodes within a step are alike, and the lowest
+ * number takes the VM.
  *
  * Source: D. S. Johnson, "Near-optimal bin packing algorithms", PhD thesis, MIT, 1973.
  *
- * Complexity: a branch-and-bound over cells of like nodes, about the logarithm of the number of cells where
- * the request fits somewhere near its best cell; one cell left and one entered a change.
+ * Complexity: a branch-and-bound over cells of like nodes, about the logarithm of the number of cells where the
+ * request fits somewhere near its best cell; one cell left and one entered a change.
  *
- * Loses: on density: it opens every host before it fills one, so an elastic fleet never shrinks and a large VM finds no
- * gap.
+ * Loses: on density: it opens every host before it fills one, so an elastic fleet never shrinks and a large VM finds
+ * no gap.
  */
 #include "core/allocation/strategies/cells_strategy.h"
 #include "core/allocation/strategies/strategies.h"

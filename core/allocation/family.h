@@ -34,7 +34,7 @@ struct allocation_decision {
 
 enum allocation_change {
 	ALLOCATION_PLACED,       /* vm, class_id, host */
-	ALLOCATION_REMOVED,      /* the same, already taken off; lived_ms since it was placed */
+	ALLOCATION_REMOVED,      /* the same, already taken off; lived_ms since it was placed, −1: taken back, never ran */
 	ALLOCATION_HOST_CHANGED, /* host added, removed, changed, powered, cordoned */
 };
 struct allocation_event {

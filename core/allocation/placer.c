@@ -3,14 +3,8 @@
 
 #include <stdlib.h>
 
+#include "core/allocation/placer_private.h"
 #include "core/allocation/world_private.h"
-
-struct allocation_placer {
-	struct allocation_world *world; /* borrowed */
-	const struct allocation_strategy *strategy;
-	void *state;
-	bool scans; /* it could not keep up: its state is not to be trusted for anything but its parameters */
-};
 
 static void *state_new(const struct allocation_world *world, const struct allocation_strategy *strategy,
 		       const struct strategy_values *values, uint64_t seed)
@@ -98,7 +92,7 @@ uint32_t allocation_placer_place(struct allocation_placer *placer, uint32_t clas
 	return vm;
 }
 
-void allocation_placer_remove(struct allocation_placer *placer, uint32_t vm, int64_t now_ms)
+void placer_remove(struct allocation_placer *placer, uint32_t vm, int64_t now_ms, int64_t lived_ms)
 {
 	const struct allocation_placement *placement = allocation_world_placement(placer->world, vm);
 	struct allocation_event event = { .change = ALLOCATION_REMOVED,
@@ -107,8 +101,7 @@ void allocation_placer_remove(struct allocation_placer *placer, uint32_t vm, int
 					  .host = placement->host,
 					  .nodes = placement->nodes,
 					  .now_ms = now_ms,
-					  .lived_ms =
-						  now_ms > placement->placed_ms ? now_ms - placement->placed_ms : 0 };
+					  .lived_ms = lived_ms };
 
 	world_class_at(placer->world, event.class_id)->refs++; /* the event names it: not gone before it is told */
 	allocation_world_remove(placer->world, vm);
@@ -116,12 +109,20 @@ void allocation_placer_remove(struct allocation_placer *placer, uint32_t vm, int
 	allocation_world_class_unref(placer->world, event.class_id);
 }
 
-static void host_changed(struct allocation_placer *placer, uint32_t host)
+void allocation_placer_remove(struct allocation_placer *placer, uint32_t vm, int64_t now_ms)
 {
-	tell(placer, &(struct allocation_event) { .change = ALLOCATION_HOST_CHANGED,
-						  .vm = ALLOCATION_NONE,
-						  .class_id = ALLOCATION_NONE,
-						  .host = host });
+	int64_t placed_ms = allocation_world_placement(placer->world, vm)->placed_ms;
+
+	placer_remove(placer, vm, now_ms, now_ms > placed_ms ? now_ms - placed_ms : 0);
+}
+
+void placer_host_changed(struct allocation_placer *placer, uint32_t host)
+{
+	struct allocation_event event = {
+		.change = ALLOCATION_HOST_CHANGED, .vm = ALLOCATION_NONE, .class_id = ALLOCATION_NONE, .host = host
+	};
+
+	tell(placer, &event);
 }
 
 uint32_t allocation_placer_host_add(struct allocation_placer *placer, const struct allocation_host *host)
@@ -129,7 +130,7 @@ uint32_t allocation_placer_host_add(struct allocation_placer *placer, const stru
 	uint32_t number = allocation_world_host_add(placer->world, host);
 
 	if (number != ALLOCATION_NONE)
-		host_changed(placer, number);
+		placer_host_changed(placer, number);
 	return number;
 }
 
@@ -137,18 +138,18 @@ bool allocation_placer_host_change(struct allocation_placer *placer, uint32_t ho
 {
 	if (!allocation_world_host_change(placer->world, host, now))
 		return false;
-	host_changed(placer, host);
+	placer_host_changed(placer, host);
 	return true;
 }
 
 void allocation_placer_host_remove(struct allocation_placer *placer, uint32_t host)
 {
 	allocation_world_host_remove(placer->world, host);
-	host_changed(placer, host);
+	placer_host_changed(placer, host);
 }
 
 void allocation_placer_host_power(struct allocation_placer *placer, uint32_t host, bool powered)
 {
 	allocation_world_host_power(placer->world, host, powered);
-	host_changed(placer, host);
+	placer_host_changed(placer, host);
 }

@@ -4,6 +4,7 @@
 #define GROUP_VM     "Virtual machines"
 #define GROUP_IMAGE  "Images"
 #define GROUP_HOST   "Hosts and pools"
+#define GROUP_LAB    "Strategies and the lab"
 #define GROUP_SYSTEM "The daemon and this command"
 
 static const char *const engines[] = { "qemu", "sim", NULL };
@@ -171,6 +172,29 @@ static const struct option image_add_options[] = {
 	{ "initrd", 0, "FILE", VALUE_FILE, .doc = "The initial RAM disk." },
 	{ "firmware", 0, "FILE", VALUE_FILE, .doc = "A ROM to start instead of a kernel." },
 	{ "cmdline", 0, "TEXT", .doc = "The kernel's command line." },
+	{ NULL },
+};
+
+static const char *const lab_parts[] = { "whole", "tune", "held-out", NULL };
+
+static const struct option lab_allocation_options[] = {
+	{ "trace", 0, "FILE", VALUE_FILE,
+	  .doc = "The trace (azure, huawei or events CSV, may be gzip), a .vbp instance, or synthetic:vms=10000,seed=1." },
+	{ "hosts", 0, "SPEC",
+	  .doc = "2x40c90G: as many as needed, of 2 NUMA nodes of 40 CPUs and 90 GiB; 100*2x40c90G: exactly 100; or a CSV file of hosts." },
+	{ "strategy", 0, "NAMES", .doc = "all (default), or names separated by commas: first-fit,best-fit." },
+	{ "param", 0, "NAME=VALUE", .repeat = TRUE, .doc = "A parameter of the one strategy named. May be repeated." },
+	{ "option", 'o', "NAME=VALUE", .repeat = TRUE,
+	  .doc = "Of the replay: racks, split-over, lifetime, tune-until, apart, samples, migrate, max-per-vm; of packing: budget. "
+		 "May be repeated." },
+	{ "seed", 0, "N", .doc = "The first seed (default 1)." },
+	{ "seeds", 0, "N", .doc = "Run with so many seeds, and show means and intervals (default 1)." },
+	{ "part", 0, "PART", VALUE_CHOICE, lab_parts,
+	  .doc = "whole (default), tune: arrivals before tune-until, or held-out: the rest, from an empty fleet." },
+	{ "weights", 0, "WEIGHTS", .doc = "What efficiency is made of (default performance=0.5,availability=0.3,security=0.2)." },
+	{ "require", 0, "FLOOR", .repeat = TRUE, .doc = "A requirement like availability>=0.99. May be repeated." },
+	{ "plot", 0, "FILE", VALUE_FILE, .doc = "Also draw the scores into this SVG file." },
+	{ "timing", 0, NULL, .doc = "Also show what was measured with a clock; such output differs from run to run." },
 	{ NULL },
 };
 
@@ -469,6 +493,18 @@ const struct command commands[] = {
 	  .doc = "Plan moves that would improve the whole",
 	  .help = "Which VMs to move where, in an order that works at every step, with what it gains and costs.",
 	  .examples = "polder rebalance --plan --max-moves 20" },
+
+	{ .noun = "lab",
+	  .verb = "allocation",
+	  .group = GROUP_LAB,
+	  .carry_out = verb_lab_allocation,
+	  .options = lab_allocation_options,
+	  .doc = "Replay a trace of VMs through allocation strategies",
+	  .help = "Each strategy places the same VMs, and is scored for performance, availability and security. Nothing is "
+		  "started and no daemon is asked. The same seed gives the same bytes.",
+	  .examples = "polder lab allocation --trace examples/allocation/mixed.csv --hosts 2x40c90G\n"
+		      "polder lab allocation --trace synthetic:vms=20000,seed=7 --hosts 50*2x40c90G --strategy first-fit,best-fit",
+	  .statuses = "4    no strategy meets what --require asks" },
 
 	{ .verb = "version",
 	  .group = GROUP_SYSTEM,

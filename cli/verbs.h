@@ -63,3 +63,6 @@ int verb_daemon(struct invocation *invocation, GError **error);
 int verb_completion(struct invocation *invocation, GError **error);
 int verb_man(struct invocation *invocation, GError **error);
 int verb_help(struct invocation *invocation, GError **error);
+
+/* lab.c */
+int verb_lab_allocation(struct invocation *invocation, GError **error);

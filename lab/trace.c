@@ -294,6 +294,8 @@ static gboolean load_all(struct load *load, const char *name, GError **error)
 	}
 	if (load->window_us)
 		trace->end_us = MAX(load->window_us, trace->last_create_us);
+	else if (trace->format == TRACE_HUAWEI)
+		trace->end_us = trace->last_create_us;
 	return TRUE;
 }
 

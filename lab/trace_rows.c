@@ -4,6 +4,7 @@
 
 #include "lab/error.h"
 
+#define AZURE_SAMPLE_US G_GINT64_CONSTANT(300000000)
 #define FORMATS                                                                                                      \
 	"vm_id,batch_id,vcpus,mem_gib,arrival_s,life_lo_s,life_hi_s,censored (azure), vmid,cpu,mem,at,lt (huawei), " \
 	"or "                                                                                                        \
@@ -192,9 +193,10 @@ static gboolean azure_row(struct trace_rows *rows, struct trace_row *row, GError
 					"the longest lifetime is shorter than the shortest");
 	row->event.batch = row->event.group = (guint32)batch + 1;
 	row->seen_us = row->event.time_us + low;
+	/* Lifetimes were sampled every five minutes: so is the middle of a bin, rounded down. */
 	life = rows->options.lifetime == TRACE_SHORTEST  ? low
 	       : rows->options.lifetime == TRACE_LONGEST ? high
-							 : low + (high - low) / 2;
+							 : (low + (high - low) / 2) / AZURE_SAMPLE_US * AZURE_SAMPLE_US;
 	row->end_us = censored ? TRACE_NEVER : row->event.time_us + life;
 	return TRUE;
 }

@@ -12,6 +12,7 @@ const struct allocation_strategy *const allocation_strategies[] = {
 	&strategy_move_to_front, &strategy_dot_product, &strategy_l2_norm,
 	&strategy_cosine,        &strategy_ffd,         &strategy_bfd,
 	&strategy_wfd,           &strategy_bcs,         &strategy_guided_ejection,
+	&strategy_greedy_descent, &strategy_annealing, &strategy_lns, &strategy_mmt, &strategy_consolidation,
 };
 const size_t allocation_n_strategies = sizeof(allocation_strategies) / sizeof(*allocation_strategies);
 

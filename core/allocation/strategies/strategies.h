@@ -21,3 +21,10 @@ extern const struct allocation_strategy strategy_bfd;
 extern const struct allocation_strategy strategy_wfd;
 extern const struct allocation_strategy strategy_bcs;
 extern const struct allocation_strategy strategy_guided_ejection;
+
+/* Continuous. */
+extern const struct allocation_strategy strategy_greedy_descent;
+extern const struct allocation_strategy strategy_annealing;
+extern const struct allocation_strategy strategy_lns;
+extern const struct allocation_strategy strategy_mmt;
+extern const struct allocation_strategy strategy_consolidation;

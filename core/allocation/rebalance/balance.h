@@ -1,0 +1,9 @@
+/* Evening out a live world: steepest descent on the sum, over powered hosts, of the squares of the used shares of CPU and
+ * memory. With what is used given, the least sum is the least variance. */
+#pragma once
+
+#include "core/allocation/rebalance/search.h"
+
+/* rebalance_balance(search, patience): moves off the most used hosts, best first; ends when `patience` hosts in a row have no
+ * VM whose move gains, or at the limits. false: out of memory. */
+bool rebalance_balance(struct rebalance_search *search, uint32_t patience);

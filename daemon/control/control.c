@@ -1,10 +1,13 @@
 #include "daemon/control/control.h"
 
+#include "daemon/control/choice.h"
 #include "daemon/control/planner.h"
+#include "daemon/control/questions.h"
 #include "daemon/model/error.h"
 #include "daemon/model/limits.h"
 
 #define RETRY_MS        250u                             /* after a store error: a full disk, a deadline */
+#define BATCH_PLANS_MAX 64u                              /* a removal takes two compares */
 #define BATCH_BYTES_MAX (LIMIT_STORE_REQUEST_BYTES / 2u) /* values; keys and framing take the rest */
 
 struct batch {
@@ -37,7 +40,7 @@ struct control *control_new(struct store *store, const struct store_cache *cache
 
 	control->store = store;
 	control->cache = cache;
-	control->batch_max = LIMIT_STORE_TXN_OPS;
+	control->batch_max = BATCH_PLANS_MAX;
 	control->planner = planner_new(lookup, control);
 	return control;
 }
@@ -98,7 +101,7 @@ static void batch_done(GObject *source, GAsyncResult *async, gpointer user_data)
 	result = store_txn_finish(control->store, async, &error);
 	control->writing = NULL;
 	if (result && result->succeeded) {
-		control->batch_max = MIN(control->batch_max * 2, LIMIT_STORE_TXN_OPS);
+		control->batch_max = MIN(control->batch_max * 2, BATCH_PLANS_MAX);
 		control->error_said = FALSE;
 		control_schedule(control);
 	} else {
@@ -184,7 +187,12 @@ static gboolean feed(const struct store_kv *kv, gpointer user_data)
 
 void control_ready(struct control *control)
 {
-	store_cache_foreach(control->cache, "/", feed, control);
+	/* What others refer to comes first. */
+	static const char *const kinds[] = { "/strategy/", "/host-spec/", "/host/", "/pool/",
+					     "/plan/",     "/status/",    "/vm/" };
+
+	for (gsize i = 0; i < G_N_ELEMENTS(kinds); i++)
+		store_cache_foreach(control->cache, kinds[i], feed, control);
 	control_schedule(control);
 }
 
@@ -201,4 +209,85 @@ void control_settled(struct control *control)
 guint control_waiting(const struct control *control)
 {
 	return planner_waiting(control->planner);
+}
+
+/* ---- Questions ---- */
+
+JsonObject *control_explain(struct control *control, const struct vm *vm, GError **error)
+{
+	return questions_explain(control->planner, vm, error);
+}
+
+static gboolean record_read(struct control *control, const char *kind, const char *name, const struct noun *noun,
+			    gpointer object, GError **error)
+{
+	g_autofree char *key = g_strdup_printf("/%s/%s", kind, name);
+	const struct store_kv *kv = store_cache_get(control->cache, key);
+	gsize bytes;
+	const char *text = kv ? g_bytes_get_data(kv->value, &bytes) : NULL;
+
+	if (kv)
+		return noun_from_json(noun, object, text, bytes, NOUN_FROM_STORE, error);
+	g_set_error(error, POLDER_ERROR, POLDER_ERROR_NOT_FOUND, "there is no %s %s", kind, name);
+	return FALSE;
+}
+
+JsonObject *control_explain_vm(struct control *control, const char *name, GError **error)
+{
+	JsonObject *object;
+	gboolean has_plan;
+	struct plan plan;
+	struct vm vm;
+
+	if (!record_read(control, "vm", name, &vm_noun, &vm, error))
+		return NULL;
+	has_plan = record_read(control, "plan", name, &plan_noun, &plan, NULL);
+	object = questions_explain_placed(control->planner, &vm, has_plan ? &plan : NULL, error);
+	if (has_plan)
+		noun_clear(&plan_noun, &plan);
+	noun_clear(&vm_noun, &vm);
+	return object;
+}
+
+JsonObject *control_capacity(struct control *control, const struct vm *vm, guint64 limit, GError **error)
+{
+	return questions_capacity(control->planner, vm, limit, error);
+}
+
+JsonObject *control_drain(struct control *control, const char *host, GError **error)
+{
+	return questions_drain(control->planner, host, error);
+}
+
+JsonObject *control_rebalance(struct control *control, const char *strategy, char *const *parameters, guint64 max_moves,
+			      GError **error)
+{
+	return questions_rebalance(control->planner, strategy, parameters, max_moves, error);
+}
+
+JsonObject *control_pool_usage(struct control *control, const char *pool, GError **error)
+{
+	return questions_pool(control->planner, pool, error);
+}
+
+gboolean control_pool_check(struct control *control, const struct pool *pool, GError **error)
+{
+	return questions_pool_check(control->planner, pool, error);
+}
+
+JsonObject *control_host_usage(struct control *control, const char *host, GError **error)
+{
+	return questions_host(control->planner, host, error);
+}
+
+gboolean control_strategy_check(const struct strategy_choice *record, GError **error)
+{
+	struct choice choice;
+
+	return choice_parse(record, &choice, error);
+}
+
+JsonObject *control_strategy_current(struct control *control)
+{
+	return questions_strategy(control->planner);
 }

@@ -19,8 +19,15 @@
  *   no      refused           none       delete /plan/NAME: no agent ever saw it
  *   no      none              yes        a plan with `remove`: an agent still has what nobody wants
  *
- * A VM that is wanted stopped and has ended takes no memory (accounts.h). While no host is known nothing is refused: VMs
- * wait. */
+ * A VM that is wanted stopped and has ended takes nothing (accounts.h). While no host is known nothing is refused: VMs
+ * wait. Those who wait come first by priority, then by whose pool's turn it is (dominant-resource fairness), then by age.
+ *
+ * A VM for which there is room only if VMs of lower priority stop waits for them without a plan: theirs say stopped and
+ * `preempted`, and they start again, on the same host and as a new run, when there is room. VMs of a gang wait without a
+ * plan until there are gang_size of them; then all are placed or all are refused. The hosts are chosen by the strategy in
+ * /strategy/allocation/all; a change of it takes effect with the next decision and moves nothing.
+ *
+ * Time is the records' own: the newest time of creation seen. */
 #pragma once
 
 #include "daemon/store/store.h"
@@ -54,6 +61,15 @@ void planner_write_clear(struct planner_write *write);
 gboolean planner_next(struct planner *planner, struct planner_write *write);
 void planner_failed(struct planner *planner, const char *name);
 
-/* planner_waiting(planner): VMs that have no host yet, or no memory on theirs. planner_memory_placed: charged on `host`; 0 when unknown. */
+/* planner_waiting(planner): VMs that have no host yet, or nothing on theirs. planner_memory_placed: charged on `host`; 0 when unknown. */
 guint planner_waiting(const struct planner *planner);
 guint64 planner_memory_placed(const struct planner *planner, const char *host);
+
+/* For questions: borrowed. What is asked of them must leave them as they are. */
+struct accounts;
+struct accounts *planner_accounts(struct planner *planner);
+gint64 planner_revision(const struct planner *planner);
+/* planner_name(planner, vm): the VM placed under this number in the world, borrowed; NULL: none. planner_number: the
+ * other way round; FALSE: it has no host. */
+const char *planner_name(struct planner *planner, guint32 vm);
+gboolean planner_number(struct planner *planner, const char *name, guint32 *vm);

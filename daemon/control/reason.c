@@ -31,146 +31,277 @@ static const char *plural(guint64 n)
 	return n == 1 ? "" : "s";
 }
 
-char *reason_placed(const struct reason_hosts *hosts, const struct vm *vm, const struct allocation_decision *decision)
+static const char *host_name_of(const struct accounts *accounts, guint32 host)
 {
-	const struct allocation_host *host = &hosts->hosts[decision->winner];
-	g_autofree char *memory = reason_size(vm->memory_bytes);
-	g_autofree char *left = reason_size(allocation_free_bytes(host));
-	g_autofree char *total = reason_size(host->memory_bytes);
-	g_autoptr(GString) text = g_string_new(NULL);
-	gsize memory_out = decision->ruled_out[ALLOCATION_MEMORY], cpus_out = decision->ruled_out[ALLOCATION_CPUS];
+	const struct account_host *at = accounts_at(accounts, host);
 
-	g_string_printf(text, "host %s: ", hosts->names[decision->winner]);
-	if (hosts->n_present == 1)
-		g_string_append(text, "the only host");
-	else
-		g_string_append_printf(text, "the first of %zu that fits", hosts->n_present);
-	g_string_append_printf(text, "; %" G_GUINT64_FORMAT " vCPU%s and %s fit (%s free of %s)", vm->cpus,
-			       plural(vm->cpus), memory, left, total);
-	if (memory_out)
-		g_string_append_printf(text, "; %zu before it lacked memory", memory_out);
-	if (cpus_out)
-		g_string_append_printf(text, "; %zu before it lacked CPUs", cpus_out);
-	return g_string_free(g_steal_pointer(&text), FALSE);
+	return at ? at->name : "";
 }
 
-/* The present host with the most of what `constraint` is about, among those that it ruled out; n_hosts: none. */
-static gsize best_of(const struct reason_hosts *hosts, const struct allocation_request *request,
-		     enum allocation_constraint constraint)
+char *reason_amount(enum allocation_dimension dimension, guint64 amount)
 {
-	gsize best = hosts->n_hosts;
-	guint64 most = 0;
+	static const char *const of[] = { [ALLOCATION_MEMORY] = "of memory",
+					  [ALLOCATION_HUGE_2M] = "of 2M huge pages",
+					  [ALLOCATION_HUGE_1G] = "of 1G huge pages",
+					  [ALLOCATION_DISK] = "of disk" };
 
-	for (gsize i = 0; i < hosts->n_hosts; i++) {
-		const struct allocation_host *host = &hosts->hosts[i];
-		guint64 has = 0;
+	if (dimension == ALLOCATION_CPU)
+		return g_strdup_printf("%g vCPU%s", (double)amount / 1000, plural(amount == 1000 ? 1 : 2));
+	if (dimension == ALLOCATION_NETWORK)
+		return g_strdup_printf("%" G_GUINT64_FORMAT " Mbit/s", amount);
+	if (dimension < G_N_ELEMENTS(of) && of[dimension]) {
+		g_autofree char *size = reason_size(amount * ACCOUNTS_MIB);
 
-		if (!hosts->engines[i] || allocation_violates(host, request) != constraint)
+		return g_strdup_printf("%s %s", size, of[dimension]);
+	}
+	return g_strdup_printf("%" G_GUINT64_FORMAT " of an extended resource", amount);
+}
+
+/* ---- Constraints ---- */
+
+static char *joined(char *const *texts)
+{
+	return texts ? g_strjoinv(", ", (char **)texts) : g_strdup("");
+}
+
+static char *joined_spread(char *const *texts)
+{
+	return joined(texts);
+}
+
+char *reason_constraint(const struct demand *demand, enum allocation_constraint constraint, guint n)
+{
+	static const struct {
+		const char *one, *many;
+	} verbs[ALLOCATION_CONSTRAINTS] = {
+		[ALLOCATION_IS_AWAY] = { "is away", "are away" },
+		[ALLOCATION_IS_CORDONED] = { "is cordoned", "are cordoned" },
+		[ALLOCATION_LACKS_ENGINE] = { "lacks the engine", "lack the engine" },
+		[ALLOCATION_LACKS_CPU_MODEL] = { "lacks the processor level", "lack the processor level" },
+		[ALLOCATION_LACKS_LABEL] = { "has other labels than asked for:", "have other labels than asked for:" },
+		[ALLOCATION_IS_TAINTED] = { "is tainted", "are tainted" },
+		[ALLOCATION_IS_EXCLUSIVE] = { "is kept for one tenant", "are kept for one tenant" },
+		[ALLOCATION_LACKS_CPU] = { "lacks CPUs", "lack CPUs" },
+		[ALLOCATION_LACKS_MEMORY] = { "lacks memory", "lack memory" },
+		[ALLOCATION_LACKS_HUGE_2M] = { "lacks 2M huge pages", "lack 2M huge pages" },
+		[ALLOCATION_LACKS_HUGE_1G] = { "lacks 1G huge pages", "lack 1G huge pages" },
+		[ALLOCATION_LACKS_DISK] = { "lacks disk", "lack disk" },
+		[ALLOCATION_LACKS_NETWORK] = { "lacks network bandwidth", "lack network bandwidth" },
+		[ALLOCATION_LACKS_EXTENDED] = { "lacks", "lack" },
+		[ALLOCATION_LACKS_NUMA] = { "lacks room on its NUMA nodes", "lack room on their NUMA nodes" },
+		[ALLOCATION_BREAKS_AFFINITY] = { "breaks affinity", "break affinity" },
+		[ALLOCATION_BREAKS_ANTI_AFFINITY] = { "breaks anti-affinity", "break anti-affinity" },
+		[ALLOCATION_BREAKS_SPREAD] = { "breaks spread", "break spread" },
+		[ALLOCATION_BREAKS_HEADROOM] = { "would leave no head-room", "would leave no head-room" },
+	};
+	g_autofree char *what = NULL;
+	const char *verb = n == 1 ? verbs[constraint].one : verbs[constraint].many;
+
+	if (constraint == ALLOCATION_LACKS_ENGINE)
+		what = g_strdup(demand->engine);
+	else if (constraint == ALLOCATION_LACKS_CPU_MODEL)
+		what = g_strdup(demand->cpu_model);
+	else if (constraint == ALLOCATION_LACKS_LABEL)
+		what = joined(demand->require && *demand->require ? demand->require : demand->avoid_labels);
+	else if (constraint == ALLOCATION_LACKS_EXTENDED)
+		what = joined(demand->extended);
+	else if (constraint == ALLOCATION_BREAKS_AFFINITY)
+		what = joined(demand->affinity);
+	else if (constraint == ALLOCATION_BREAKS_ANTI_AFFINITY)
+		what = demand->anti_affinity && *demand->anti_affinity ? joined(demand->anti_affinity)
+								       : g_strdup("of VMs there");
+	else if (constraint == ALLOCATION_BREAKS_SPREAD)
+		what = joined_spread(demand->spread);
+	return what && *what ? g_strdup_printf("%u %s %s", n, verb, what) : g_strdup_printf("%u %s", n, verb);
+}
+
+char *reason_counts(const struct reason_case *why)
+{
+	GString *text = g_string_new(NULL);
+
+	for (guint c = ALLOCATION_IS_CORDONED; c < ALLOCATION_CONSTRAINTS; c++) {
+		g_autofree char *one = NULL;
+
+		if (!why->ruled_out[c])
 			continue;
-		if (constraint == ALLOCATION_CPUS)
-			has = host->cpus;
-		else if (constraint == ALLOCATION_MEMORY)
-			has = request->charged ? allocation_free_bytes(host) : host->memory_bytes;
-		if (best == hosts->n_hosts || has > most) {
-			best = i;
-			most = has;
+		one = reason_constraint(why->demand, (enum allocation_constraint)c, why->ruled_out[c]);
+		g_string_append_printf(text, "%s%s", text->len ? ", " : "", one);
+	}
+	return g_string_free(text, FALSE);
+}
+
+char *reason_relief(const struct reason_case *why)
+{
+	const struct allocation_relief *relief = &why->relief;
+	const char *host = host_name_of(why->accounts, relief->host);
+	g_autofree char *amount = NULL;
+
+	switch (relief->kind) {
+	case ALLOCATION_RELIEF_SHRINK:
+		amount = reason_amount(relief->dimension, relief->amount);
+		return g_strdup_printf("it would fit with at most %s (on %s)", amount, host);
+	case ALLOCATION_RELIEF_DROP:
+		return g_strdup_printf("without its %s constraint it would fit on %s",
+				       allocation_constraint_names[relief->constraint], host);
+	case ALLOCATION_RELIEF_SPLIT:
+		return g_strdup_printf("split over %u NUMA nodes it would fit on %s", relief->amount, host);
+	case ALLOCATION_RELIEF_UNCORDON:
+		return g_strdup_printf("it would fit on %s if that were uncordoned", host);
+	case ALLOCATION_RELIEF_NONE:
+		break;
+	}
+	return g_strdup("");
+}
+
+/* ---- Explaining ---- */
+
+static void explain_uncharged(struct accounts *accounts, const struct demand *demand,
+			      const struct account_request *request, struct reason_case *out)
+{
+	accounts_decide(accounts, demand, request, &out->decision);
+	for (guint i = 0; i < accounts->hosts->len; i++) {
+		const struct account_host *at = accounts_at(accounts, i);
+		enum allocation_constraint first;
+
+		if (!at || !at->present)
+			continue;
+		first = accounts_violates(accounts, demand, request, i);
+		if (first < ALLOCATION_CONSTRAINTS) {
+			out->ruled_out[first]++;
+			continue;
+		}
+		out->n_feasible++;
+		if (out->runner_up == ALLOCATION_NONE && i != out->decision.fit.host)
+			out->runner_up = i;
+	}
+}
+
+/* Too few processors are labels to the world. */
+static void count_threads(const struct accounts *accounts, const struct demand *demand,
+			  const struct account_request *request, struct reason_case *out)
+{
+	if (accounts->least_cpus >= request->threads || !out->ruled_out[ALLOCATION_LACKS_LABEL])
+		return;
+	for (guint i = 0; i < accounts->hosts->len; i++) {
+		const struct account_host *at = accounts_at(accounts, i);
+
+		if (at && at->present &&
+		    allocation_world_violates(accounts->world, &request->request, i) == ALLOCATION_LACKS_LABEL &&
+		    accounts_violates(accounts, demand, request, i) == ALLOCATION_LACKS_CPU) {
+			out->ruled_out[ALLOCATION_LACKS_LABEL]--;
+			out->ruled_out[ALLOCATION_LACKS_CPU]++;
 		}
 	}
-	return best;
+	if (out->relief.kind == ALLOCATION_RELIEF_DROP && out->relief.constraint == ALLOCATION_LACKS_LABEL &&
+	    out->ruled_out[ALLOCATION_LACKS_CPU])
+		out->relief.kind = ALLOCATION_RELIEF_NONE;
 }
 
-static void refused_memory(GString *text, const struct reason_hosts *hosts, const struct vm *vm,
-			   const struct allocation_request *request)
+void reason_explain(struct accounts *accounts, const struct demand *demand, const struct account_request *request,
+		    struct reason_case *out)
 {
-	gsize best = best_of(hosts, request, ALLOCATION_MEMORY);
-	const struct allocation_host *host = &hosts->hosts[best];
-	g_autofree char *wanted = reason_size(vm->memory_bytes);
-	g_autofree char *has = reason_size(request->charged ? allocation_free_bytes(host) : host->memory_bytes);
+	struct allocation_explanation explanation;
+	guint32 class_id;
 
-	g_string_append_printf(text, "no host has %s of memory%s: ", wanted, request->charged ? " free" : "");
-	if (hosts->n_present == 1)
-		g_string_append_printf(text, "%s has %s", hosts->names[best], has);
-	else
-		g_string_append_printf(text, "the most is %s on %s", has, hosts->names[best]);
+	*out = (struct reason_case) { .accounts = accounts,
+				      .demand = demand,
+				      .request = request,
+				      .explained = TRUE,
+				      .runner_up = ALLOCATION_NONE };
+	if (!request->charged) {
+		explain_uncharged(accounts, demand, request, out);
+		return;
+	}
+	class_id = allocation_world_class(accounts->world, &request->request);
+	if (class_id == ALLOCATION_NONE)
+		g_error("out of memory");
+	allocation_explain(accounts->placer, class_id, (gint64)accounts->now_ms, &explanation);
+	allocation_world_class_unref(accounts->world, class_id);
+	out->decision = explanation.winner;
+	out->runner_up = explanation.runner_up.fit.host;
+	out->runner_up_cost = explanation.runner_up.cost;
+	out->n_feasible = explanation.n_feasible;
+	memcpy(out->ruled_out, explanation.ruled_out, sizeof(out->ruled_out));
+	out->relief = explanation.relief;
+	out->tightest = explanation.tightest;
+	out->tightest_left = explanation.tightest_left;
+	count_threads(accounts, demand, request, out);
 }
 
-static void refused_cpus(GString *text, const struct reason_hosts *hosts, const struct vm *vm,
-			 const struct allocation_request *request)
+/* ---- Placed ---- */
+
+static void placed_why(GString *text, const struct reason_case *why)
 {
-	gsize best = best_of(hosts, request, ALLOCATION_CPUS);
+	const struct accounts *accounts = why->accounts;
+	const char *strategy = accounts->choice.strategy->info.name;
+	guint n = accounts->n_present;
 
-	g_string_append_printf(text, "no host has %" G_GUINT64_FORMAT " CPUs: ", vm->cpus);
-	if (hosts->n_present == 1)
-		g_string_append_printf(text, "%s has %" G_GUINT64_FORMAT, hosts->names[best], hosts->hosts[best].cpus);
-	else
-		g_string_append_printf(text, "the most is %" G_GUINT64_FORMAT " on %s", hosts->hosts[best].cpus,
-				       hosts->names[best]);
+	if (n == 1) {
+		g_string_append(text, "the only host");
+		return;
+	}
+	if (why->explained && why->n_feasible == 1) {
+		g_string_append_printf(text, "the only one of %u that fits", n);
+		return;
+	}
+	switch (why->decision.step) {
+	case ALLOCATION_STEP_ONLY:
+		g_string_append_printf(text, "the only one of %u that fits", n);
+		break;
+	case ALLOCATION_STEP_PENALTY:
+		g_string_append_printf(text, "of %u, none breaks fewer of its wishes", n);
+		break;
+	case ALLOCATION_STEP_COST:
+		g_string_append_printf(text, "the best of %u by %s", n, strategy);
+		break;
+	case ALLOCATION_STEP_TIE:
+		g_string_append_printf(text, "the first of the best of %u by %s", n, strategy);
+		break;
+	case ALLOCATION_STEP_DRAW:
+		g_string_append_printf(text, "drawn from %u by %s", n, strategy);
+		break;
+	default:
+		g_string_append_printf(text, "the first of %u that fits", n);
+		break;
+	}
+	if (why->explained && why->runner_up != ALLOCATION_NONE)
+		g_string_append_printf(text, ", then %s", host_name_of(accounts, why->runner_up));
 }
 
-static void refused_engine(GString *text, const struct reason_hosts *hosts, const struct vm *vm,
-			   const struct allocation_request *request)
+static void append_fit(GString *text, const struct accounts *accounts, guint host, const struct demand *demand)
 {
-	gsize best = best_of(hosts, request, ALLOCATION_ENGINE);
-	const char *engines = hosts->engines[best];
+	g_autofree char *memory = reason_size(demand->memory_bytes);
+	g_autofree char *left = reason_size(accounts_free_bytes(accounts, host));
+	g_autofree char *total = reason_size(accounts_at(accounts, host)->record.memory_bytes);
 
-	g_string_append_printf(text, "no host offers the engine %s: %s offers %s", vm->engine, hosts->names[best],
-			       *engines ? engines : "none");
+	g_string_append_printf(text, "%" G_GUINT64_FORMAT " vCPU%s and %s fit (%s free of %s)", demand->cpus,
+			       plural(demand->cpus), memory, left, total);
 }
 
-char *reason_refused(const struct reason_hosts *hosts, const struct vm *vm, const struct allocation_request *request,
-		     const struct allocation_decision *decision)
+char *reason_placed(const struct reason_case *why)
 {
 	g_autoptr(GString) text = g_string_new(NULL);
-	gsize others = 0;
+	g_autofree char *counts = why->explained ? reason_counts(why) : g_strdup("");
 
-	/* The constraint tested last was the closest to a fit: that one leads. */
-	if (best_of(hosts, request, ALLOCATION_MEMORY) < hosts->n_hosts) {
-		refused_memory(text, hosts, vm, request);
-		others = hosts->n_present - decision->ruled_out[ALLOCATION_MEMORY];
-	} else if (best_of(hosts, request, ALLOCATION_CPUS) < hosts->n_hosts) {
-		refused_cpus(text, hosts, vm, request);
-		others = hosts->n_present - decision->ruled_out[ALLOCATION_CPUS];
-	} else {
-		g_assert(hosts->n_present > 0);
-		refused_engine(text, hosts, vm, request);
-	}
-	if (others)
-		g_string_append_printf(text, "; %zu other%s ruled out for CPUs or engine", others, plural(others));
+	g_string_printf(text, "host %s: ", host_name_of(why->accounts, why->decision.fit.host));
+	placed_why(text, why);
+	g_string_append(text, "; ");
+	append_fit(text, why->accounts, why->decision.fit.host, why->demand);
+	if (*counts)
+		g_string_append_printf(text, "; %s", counts);
 	return g_string_free(g_steal_pointer(&text), FALSE);
 }
 
-char *reason_start(const struct reason_hosts *hosts, gsize host, const struct vm *vm)
+char *reason_start(const struct accounts *accounts, guint host, const struct demand *demand)
 {
-	g_autofree char *memory = reason_size(vm->memory_bytes);
-	g_autofree char *left = reason_size(allocation_free_bytes(&hosts->hosts[host]));
-	g_autofree char *total = reason_size(hosts->hosts[host].memory_bytes);
+	GString *text = g_string_new(NULL);
 
-	return g_strdup_printf("host %s: it stays there; %" G_GUINT64_FORMAT " vCPU%s and %s fit (%s free of %s)",
-			       hosts->names[host], vm->cpus, plural(vm->cpus), memory, left, total);
+	g_string_printf(text, "host %s: it stays there; ", host_name_of(accounts, host));
+	append_fit(text, accounts, host, demand);
+	return g_string_free(text, FALSE);
 }
 
-char *reason_held(const struct reason_hosts *hosts, gsize host, const struct vm *vm,
-		  const struct allocation_request *request)
+char *reason_stopped(const char *host)
 {
-	const struct allocation_host *account = &hosts->hosts[host];
-	g_autofree char *wanted = reason_size(vm->memory_bytes);
-	g_autofree char *has = NULL;
-
-	switch (allocation_violates(account, request)) {
-	case ALLOCATION_ENGINE:
-		return g_strdup_printf("host %s, on which the VM is, offers no engine %s any more", hosts->names[host],
-				       vm->engine);
-	case ALLOCATION_CPUS:
-		return g_strdup_printf("host %s has %" G_GUINT64_FORMAT " CPUs and the VM takes %" G_GUINT64_FORMAT,
-				       hosts->names[host], account->cpus, vm->cpus);
-	default:
-		has = reason_size(request->charged ? allocation_free_bytes(account) : account->memory_bytes);
-		return g_strdup_printf("host %s has %s of memory%s and the VM takes %s", hosts->names[host], has,
-				       request->charged ? " free" : "", wanted);
-	}
-}
-
-char *reason_stopped(const struct reason_hosts *hosts, gsize host)
-{
-	return g_strdup_printf("host %s: it stays there, and takes no memory while it is stopped", hosts->names[host]);
+	return g_strdup_printf("host %s: it stays there, and takes no memory while it is stopped", host);
 }

@@ -84,8 +84,7 @@ static void test_retry(void)
 	world_put_host(&world, "h2", 2, 4 * GIB);
 	world_settle(&world);
 	assert_plan(&world, "c", "h2",
-		    "host h2: the first of 2 that fits; 1 vCPU and 3G fit (4G free of 4G); 1 before it "
-		    "lacked memory");
+		    "host h2: the only one of 2 that fits; 1 vCPU and 3G fit (4G free of 4G); 1 lacks memory");
 	world_clear(&world);
 }
 

@@ -1,5 +1,6 @@
 /* The one command table. Help, per-command help, completion and man pages are generated from it. */
 #include "cli/verbs.h"
+#include "cli/workload.h"
 
 #define GROUP_VM     "Virtual machines"
 #define GROUP_IMAGE  "Images"
@@ -175,23 +176,70 @@ static const struct option image_add_options[] = {
 	{ NULL },
 };
 
+#define WEIGHTS_OPTION                                                                                            \
+	{                                                                                                         \
+		"weights", 0, "WEIGHTS",                                                                          \
+			.doc = "What efficiency is made of, like performance=0.5,availability=0.3,security=0.2; " \
+			       "normalized."                                                                      \
+	}
+#define REQUIRE_OPTION                                                                                           \
+	{                                                                                                        \
+		"require", 0, "FLOOR", .repeat = TRUE,                                                           \
+				       .doc = "A raw score or figure and its limit, like availability>=0.99 or " \
+					      "hosts_max<=500. May be repeated."                                 \
+	}
+
+static const struct option strategy_ls_options[] = {
+	{ "quiet", 'q', NULL, .doc = "Names only, one a line." },
+	{ NULL },
+};
+
+static const struct option strategy_select_options[] = {
+	WORKLOAD_OPTIONS,
+	WEIGHTS_OPTION,
+	REQUIRE_OPTION,
+	{ "strategy", 0, "NAMES",
+	  .doc = "Only these, separated by commas, like best-fit,weighted(cpu=2); default: all." },
+	{ "plot", 0, "FILE", VALUE_FILE, .doc = "Also draw the scores into this SVG file." },
+	{ "apply", 0, NULL, .doc = "Put the winner to work; only what can run live is compared." },
+	{ NULL },
+};
+
+static const struct option strategy_optimize_options[] = {
+	WORKLOAD_OPTIONS,
+	WEIGHTS_OPTION,
+	REQUIRE_OPTION,
+	{ "budget", 'b', "BUDGET", .doc = "How many evaluations (default 200), or for how long, like 30s." },
+	{ "apply", 0, NULL, .doc = "Put the parameters found to work when they are a gain." },
+	{ NULL },
+};
+
+static const struct option strategy_apply_options[] = {
+	{ "reason", 0, "TEXT", .doc = "Recorded with the choice (default: applied by hand)." },
+	{ NULL },
+};
+
 static const char *const lab_parts[] = { "whole", "tune", "held-out", NULL };
 
 static const struct option lab_allocation_options[] = {
 	{ "trace", 0, "FILE", VALUE_FILE,
-	  .doc = "The trace (azure, huawei or events CSV, may be gzip), a .vbp instance, or synthetic:vms=10000,seed=1." },
+	  .doc = "The trace (azure, huawei or events CSV, may be gzip), a .vbp instance, or "
+		 "synthetic:vms=10000,seed=1." },
 	{ "hosts", 0, "SPEC",
-	  .doc = "2x40c90G: as many as needed, of 2 NUMA nodes of 40 CPUs and 90 GiB; 100*2x40c90G: exactly 100; or a CSV file of hosts." },
+	  .doc = "2x40c90G: as many as needed, of 2 NUMA nodes of 40 CPUs and 90 GiB; 100*2x40c90G: exactly 100; or a "
+		 "CSV file of hosts." },
 	{ "strategy", 0, "NAMES", .doc = "all (default), or names separated by commas: first-fit,best-fit." },
 	{ "param", 0, "NAME=VALUE", .repeat = TRUE, .doc = "A parameter of the one strategy named. May be repeated." },
 	{ "option", 'o', "NAME=VALUE", .repeat = TRUE,
-	  .doc = "Of the replay: racks, split-over, lifetime, tune-until, apart, samples, migrate, max-per-vm; of packing: budget. "
+	  .doc = "Of the replay: racks, split-over, lifetime, tune-until, apart, samples, migrate, max-per-vm; of "
+		 "packing: budget. "
 		 "May be repeated." },
 	{ "seed", 0, "N", .doc = "The first seed (default 1)." },
 	{ "seeds", 0, "N", .doc = "Run with so many seeds, and show means and intervals (default 1)." },
 	{ "part", 0, "PART", VALUE_CHOICE, lab_parts,
 	  .doc = "whole (default), tune: arrivals before tune-until, or held-out: the rest, from an empty fleet." },
-	{ "weights", 0, "WEIGHTS", .doc = "What efficiency is made of (default performance=0.5,availability=0.3,security=0.2)." },
+	{ "weights", 0, "WEIGHTS",
+	  .doc = "What efficiency is made of (default performance=0.5,availability=0.3,security=0.2)." },
 	{ "require", 0, "FLOOR", .repeat = TRUE, .doc = "A requirement like availability>=0.99. May be repeated." },
 	{ "plot", 0, "FILE", VALUE_FILE, .doc = "Also draw the scores into this SVG file." },
 	{ "timing", 0, NULL, .doc = "Also show what was measured with a clock; such output differs from run to run." },
@@ -494,16 +542,86 @@ const struct command commands[] = {
 	  .help = "Which VMs to move where, in an order that works at every step, with what it gains and costs.",
 	  .examples = "polder rebalance --plan --max-moves 20" },
 
+	{ .noun = "strategy",
+	  .verb = "ls",
+	  .group = GROUP_LAB,
+	  .carry_out = verb_strategy_ls,
+	  .options = strategy_ls_options,
+	  .argument = { "FAMILY", VALUE_CHOICE, family_names, 0, 1,
+			"The family of decisions; all of them when left out." },
+	  .doc = "List strategies",
+	  .help = "Lists what there is to choose from, and what can run live.",
+	  .examples = "polder strategy ls allocation" },
+	{ .noun = "strategy",
+	  .verb = "show",
+	  .group = GROUP_LAB,
+	  .carry_out = verb_strategy_show,
+	  .argument = { "NAME", VALUE_TEXT, NULL, 1, 1, "The strategy." },
+	  .doc = "Show what a strategy does and its parameters",
+	  .help = "The idea, where it comes from, what it costs, when it loses, and each parameter with its range and "
+		  "default.",
+	  .examples = "polder strategy show best-fit" },
+	{ .noun = "strategy",
+	  .verb = "select",
+	  .group = GROUP_LAB,
+	  .carry_out = verb_strategy_select,
+	  .options = strategy_select_options,
+	  .argument = { "FAMILY", VALUE_CHOICE, family_names, 1, 1, "The family of decisions." },
+	  .doc = "Compare strategies on a trace and choose",
+	  .help = "Evaluates every strategy on the trace with several seeds, ranks them by efficiency and says why the "
+		  "first "
+		  "is first. When none meets what is required, the nearest is shown and nothing is applied.",
+	  .examples = "polder strategy select allocation --trace trace.csv --hosts 2x40c90G\n"
+		      "polder strategy select allocation --trace live --require 'availability>=0.99' --apply",
+	  .statuses = "4    no strategy meets what --require asks" },
+	{ .noun = "strategy",
+	  .verb = "optimize",
+	  .group = GROUP_LAB,
+	  .carry_out = verb_strategy_optimize,
+	  .options = strategy_optimize_options,
+	  .argument = { "FAMILY NAME", VALUE_TEXT, NULL, 2, 2, "The family and the strategy." },
+	  .doc = "Tune a strategy's parameters on a trace",
+	  .help = "Searches the declared parameters on one part of the trace and judges the best on the other, against "
+		  "the "
+		  "defaults, with an interval. A time as budget prints the number of evaluations that repeats it.",
+	  .examples = "polder strategy optimize allocation weighted --trace trace.csv --budget 5000" },
+	{ .noun = "strategy",
+	  .verb = "apply",
+	  .group = GROUP_LAB,
+	  .carry_out = verb_strategy_apply,
+	  .options = strategy_apply_options,
+	  .argument = { "FAMILY NAME [PARAMETER=VALUE]", VALUE_TEXT, NULL, 2, 18,
+			"The family, the strategy, and parameters that differ from their defaults." },
+	  .doc = "Put a strategy to work",
+	  .help = "From the next decision on; nothing restarts and no VM is disturbed. The choice is recorded.",
+	  .examples = "polder strategy apply allocation best-fit" },
+	{ .noun = "strategy",
+	  .verb = "rollback",
+	  .group = GROUP_LAB,
+	  .carry_out = verb_strategy_rollback,
+	  .argument = { "FAMILY", VALUE_CHOICE, family_names, 1, 1, "The family of decisions." },
+	  .doc = "Go back to the strategy before",
+	  .help = "Undoes the latest apply." },
+	{ .noun = "strategy",
+	  .verb = "status",
+	  .group = GROUP_LAB,
+	  .carry_out = verb_strategy_status,
+	  .argument = { "FAMILY", VALUE_CHOICE, family_names, 1, 1, "The family of decisions." },
+	  .doc = "Show which strategy is at work",
+	  .help = "With its parameters, why it was chosen, and what was at work before." },
+
 	{ .noun = "lab",
 	  .verb = "allocation",
 	  .group = GROUP_LAB,
 	  .carry_out = verb_lab_allocation,
 	  .options = lab_allocation_options,
 	  .doc = "Replay a trace of VMs through allocation strategies",
-	  .help = "Each strategy places the same VMs, and is scored for performance, availability and security. Nothing is "
+	  .help = "Each strategy places the same VMs, and is scored for performance, availability and security. "
+		  "Nothing is "
 		  "started and no daemon is asked. The same seed gives the same bytes.",
-	  .examples = "polder lab allocation --trace examples/allocation/mixed.csv --hosts 2x40c90G\n"
-		      "polder lab allocation --trace synthetic:vms=20000,seed=7 --hosts 50*2x40c90G --strategy first-fit,best-fit",
+	  .examples =
+		  "polder lab allocation --trace examples/allocation/mixed.csv --hosts 2x40c90G\n"
+		  "polder lab allocation --trace synthetic:vms=20000,seed=7 --hosts 50*2x40c90G --strategy best-fit",
 	  .statuses = "4    no strategy meets what --require asks" },
 
 	{ .verb = "version",

@@ -151,7 +151,7 @@ static void list(GString *out, const char *group, const char *noun)
 		g_autofree char *name = command_name(command);
 
 		if ((!group || g_strcmp0(command->group, group) == 0) && (!noun || g_strcmp0(command->noun, noun) == 0))
-			row(out, name, command->doc, 16);
+			row(out, name, command->doc, 19);
 	}
 }
 

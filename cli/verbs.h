@@ -66,3 +66,16 @@ int verb_help(struct invocation *invocation, GError **error);
 
 /* lab.c */
 int verb_lab_allocation(struct invocation *invocation, GError **error);
+
+/* strategy_show.c */
+int verb_strategy_ls(struct invocation *invocation, GError **error);
+int verb_strategy_show(struct invocation *invocation, GError **error);
+
+/* strategy_evidence.c */
+int verb_strategy_select(struct invocation *invocation, GError **error);
+int verb_strategy_optimize(struct invocation *invocation, GError **error);
+
+/* strategy.c */
+int verb_strategy_apply(struct invocation *invocation, GError **error);
+int verb_strategy_rollback(struct invocation *invocation, GError **error);
+int verb_strategy_status(struct invocation *invocation, GError **error);

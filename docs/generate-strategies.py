@@ -39,7 +39,10 @@ def parse(path):
         paragraph = " ".join(paragraph.split())
         start = re.match(r"(%s): " % "|".join(SECTIONS), paragraph)
         if start:
-            sections.append((start.group(1), [paragraph[start.end():]]))
+            text = paragraph[start.end():]
+            if re.match(r"[a-z]+[ ,]", text) and not re.match(r"[a-z] ", text):
+                text = text[0].upper() + text[1:]
+            sections.append((start.group(1), [text]))
         elif sections:
             sections[-1][1].append(paragraph)
     missing = [name for name in SECTIONS if name not in [heading for heading, _ in sections]]

@@ -151,6 +151,11 @@ static void append_overlap(const struct lab_ranking *ranking, gboolean clear, GS
 		g_string_append(why, " One run each: --seeds 5 would show how sure that is.");
 		return;
 	}
+	if (ranking->winner->score.efficiency.low == ranking->winner->score.efficiency.high &&
+	    ranking->runner_up->score.efficiency.low == ranking->runner_up->score.efficiency.high) {
+		g_string_append(why, " Neither depends on the seed.");
+		return;
+	}
 	g_string_append(why, clear ? " Their 95 % intervals do not overlap (" : " Their 95 % intervals overlap (");
 	append_interval(why, ranking->winner);
 	g_string_append(why, ", ");

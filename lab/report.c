@@ -32,8 +32,8 @@ static char *fixed(double value)
 
 static gboolean numeric(const char *cell)
 {
-	return g_ascii_isdigit(cell[0]) || ((cell[0] == '-' || cell[0] == '.') && g_ascii_isdigit(cell[1])) ||
-	       strcmp(cell, "-") == 0;
+	return strcmp(cell, "-") == 0 ||
+	       (!strchr(cell, ' ') && (g_ascii_isdigit(cell[0]) || (cell[0] == '-' && g_ascii_isdigit(cell[1]))));
 }
 
 static void append_cell(GString *text, const char *cell, glong width, gboolean right, gboolean last)
@@ -144,7 +144,8 @@ static void append_scores(const struct lab_ranking *ranking, GString *text)
 		take(row, g_strdup_printf("%u", r + 1));
 		take(row, label(candidate));
 		take(row, interval_cell(efficiency->present, efficiency->mean,
-					(double[]) { efficiency->low, efficiency->high }, intervals));
+					(double[]) { efficiency->low, efficiency->high },
+					intervals && efficiency->low != efficiency->high));
 		for (int i = 0; i < SCORES; i++) {
 			const struct score *score = &candidate->score.scores.score[i];
 
@@ -235,19 +236,45 @@ static void append_missing(const struct lab_ranking *ranking, GString *text)
 	}
 }
 
+/* Those left out for the same reason on one line. */
 static void append_skipped(const struct lab_ranking *ranking, GString *text)
+{
+	g_autoptr(GHashTable) lines = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, NULL);
+	g_autoptr(GPtrArray) reasons = g_ptr_array_new();
+
+	for (guint i = 0; i < ranking->candidates->len; i++) {
+		const struct lab_candidate *candidate = ranking->candidates->pdata[i];
+		GString *names = candidate->skipped ? g_hash_table_lookup(lines, candidate->skipped) : NULL;
+
+		if (!candidate->skipped)
+			continue;
+		if (names) {
+			g_string_append_printf(names, ", %s", candidate->info->name);
+			continue;
+		}
+		g_ptr_array_add(reasons, (char *)candidate->skipped);
+		g_hash_table_insert(lines, (char *)candidate->skipped, g_string_new(candidate->info->name));
+	}
+	for (guint i = 0; i < reasons->len; i++) {
+		GString *names = g_hash_table_lookup(lines, reasons->pdata[i]);
+
+		g_string_append_printf(text, "Not evaluated: %s: %s\n", names->str, (const char *)reasons->pdata[i]);
+		g_string_free(names, TRUE);
+	}
+}
+
+static void append_notes(const struct lab_ranking *ranking, GString *text)
 {
 	for (guint i = 0; i < ranking->candidates->len; i++) {
 		const struct lab_candidate *candidate = ranking->candidates->pdata[i];
 
-		if (candidate->skipped)
-			g_string_append_printf(text, "Not evaluated: %s: %s\n", candidate->info->name,
-					       candidate->skipped);
-		else if (candidate->failed)
+		if (candidate->failed)
 			g_string_append_printf(text, "Failed: %s: %s\n", candidate->info->name, candidate->failed);
 		else if (candidate->note)
 			g_string_append_printf(text, "%s: %s\n", candidate->info->name, candidate->note);
 	}
+	for (guint i = 0; i < ranking->notes->len; i++)
+		g_string_append_printf(text, "Note: %s\n", (const char *)ranking->notes->pdata[i]);
 }
 
 char *lab_report_text(const struct lab_ranking *ranking, gboolean timing)
@@ -262,8 +289,7 @@ char *lab_report_text(const struct lab_ranking *ranking, gboolean timing)
 	g_string_append_c(text, '\n');
 	append_missing(ranking, text);
 	append_skipped(ranking, text);
-	for (guint i = 0; i < ranking->notes->len; i++)
-		g_string_append_printf(text, "Note: %s\n", (const char *)ranking->notes->pdata[i]);
+	append_notes(ranking, text);
 	if (ranking->why)
 		g_string_append_printf(text, "%s\n", ranking->why);
 	return g_string_free(g_steal_pointer(&text), FALSE);

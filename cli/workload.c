@@ -1,0 +1,163 @@
+#include "cli/workload.h"
+
+#include <gio/gio.h>
+#include <glib/gstdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/client.h"
+#include "cli/progress.h"
+#include "lab/allocation.h"
+#include "lab/error.h"
+
+#define SEEDS_MAX   1000
+#define THREADS_MAX 256
+#define QUIET_MS    1000
+
+const struct lab_family *const families[] = { &lab_allocation_family, NULL };
+const char *const family_names[] = { "allocation", NULL };
+
+const struct lab_family *family_find(const char *name, GError **error)
+{
+	g_autofree char *names = g_strjoinv(", ", (char **)family_names);
+
+	for (guint i = 0; families[i]; i++)
+		if (strcmp(families[i]->name, name) == 0)
+			return families[i];
+	g_set_error(error, LAB_ERROR, LAB_ERROR_INVALID, "there is no family of strategies '%s'; there is %s", name,
+		    names);
+	return NULL;
+}
+
+/* What the daemon recorded, into a file of our own. */
+static gboolean fetch(struct workload *workload, struct invocation *invocation, GError **error)
+{
+	g_autofree char *path = g_strdup_printf("/v1/trace/%s", workload->family->name);
+	struct client *client = client_open(invocation, error);
+	g_autoptr(GInputStream) stream = client ? client_read(client, path, error) : NULL;
+	g_autoptr(GOutputStream) out = NULL;
+	gboolean ok = FALSE;
+	int fd;
+
+	if (stream) {
+		fd = g_file_open_tmp("polder-trace-XXXXXX.csv", &workload->fetched, error);
+		if (fd >= 0) {
+			g_autoptr(GFile) file = g_file_new_for_path(workload->fetched);
+
+			g_close(fd, NULL);
+			out = G_OUTPUT_STREAM(g_file_replace(file, NULL, FALSE, G_FILE_CREATE_NONE, NULL, error));
+		}
+		ok = out &&
+		     g_output_stream_splice(out, stream,
+					    G_OUTPUT_STREAM_SPLICE_CLOSE_SOURCE | G_OUTPUT_STREAM_SPLICE_CLOSE_TARGET,
+					    NULL, error) >= 0;
+	}
+	client_close(client);
+	return ok;
+}
+
+/* The family's options: ours by name, then those given as they are. Caller frees with g_strfreev(). */
+static GStrv load_options(struct invocation *invocation)
+{
+	g_autoptr(GStrvBuilder) options = g_strv_builder_new();
+	g_autofree const char **given = invocation_options(invocation, "option");
+	const char *hosts = invocation_option(invocation, "hosts");
+
+	if (hosts) {
+		g_autofree char *option = g_strconcat("hosts=", hosts, NULL);
+
+		g_strv_builder_add(options, option);
+	}
+	for (guint i = 0; given[i]; i++)
+		g_strv_builder_add(options, given[i]);
+	return g_strv_builder_end(options);
+}
+
+gboolean workload_load(struct workload *workload, struct invocation *invocation, const struct lab_family *family,
+		       GError **error)
+{
+	const char *trace = invocation_option(invocation, "trace");
+	const char *hosts = invocation_option(invocation, "hosts");
+	g_auto(GStrv) options = load_options(invocation);
+	g_autofree char *name = NULL;
+
+	memset(workload, 0, sizeof(*workload));
+	workload->family = family;
+	workload->notes = g_ptr_array_new_with_free_func(g_free);
+	if (!trace) {
+		usage_error(error, invocation, "--trace is missing: a file, or live for what this daemon recorded");
+		return FALSE;
+	}
+	if (strcmp(trace, "live") == 0 && !fetch(workload, invocation, error))
+		return FALSE;
+	name = g_path_get_basename(trace);
+	workload->source = hosts ? g_strdup_printf("%s on %s", name, hosts) : g_strdup(name);
+	workload->data = family->load(workload->fetched ? workload->fetched : trace, (const char *const *)options,
+				      workload->notes, error);
+	return workload->data != NULL;
+}
+
+void workload_clear(struct workload *workload)
+{
+	if (workload->data)
+		workload->family->free(workload->data);
+	g_clear_pointer(&workload->notes, g_ptr_array_unref);
+	if (workload->fetched)
+		g_unlink(workload->fetched);
+	g_free(workload->fetched);
+	g_free(workload->source);
+	memset(workload, 0, sizeof(*workload));
+}
+
+struct lab_ranking *workload_ranking(const struct workload *workload, enum lab_part part)
+{
+	struct lab_ranking *ranking = lab_ranking_new(workload->family, workload->data, part);
+
+	ranking->source = g_strdup(workload->source);
+	for (guint i = 0; i < workload->notes->len; i++)
+		g_ptr_array_add(ranking->notes, g_strdup(workload->notes->pdata[i]));
+	return ranking;
+}
+
+static void show_progress(guint done, guint total, gpointer bar)
+{
+	g_autofree char *step = g_strdup_printf("%u of %u", done, total);
+
+	progress_update(bar, total ? (int)((guint64)done * 100 / total) : -1, step);
+}
+
+static gboolean number_option(struct invocation *invocation, const char *name, const guint64 range[2], guint64 *value,
+			      GError **error)
+{
+	const char *text = invocation_option(invocation, name);
+
+	if (!text || g_ascii_string_to_unsigned(text, 10, range[0], range[1], value, NULL))
+		return TRUE;
+	usage_error(error, invocation,
+		    "--%s can't be '%s': a whole number, %" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT, name, text,
+		    range[0], range[1]);
+	return FALSE;
+}
+
+gboolean workload_run(struct invocation *invocation, guint seeds, struct lab_run *run, GError **error)
+{
+	guint64 first = 1, count = seeds, threads = 0;
+
+	memset(run, 0, sizeof(*run));
+	if (!number_option(invocation, "seed", (guint64[]) { 0, G_MAXUINT32 }, &first, error) ||
+	    !number_option(invocation, "seeds", (guint64[]) { 1, SEEDS_MAX }, &count, error) ||
+	    !number_option(invocation, "threads", (guint64[]) { 1, THREADS_MAX }, &threads, error))
+		return FALSE;
+	run->seed = first;
+	run->n_seeds = (guint)count;
+	run->n_threads = (guint)threads;
+	run->progress = show_progress;
+	run->user_data = progress_new(STDERR_FILENO, "Evaluating", QUIET_MS);
+	return TRUE;
+}
+
+void workload_run_end(struct lab_run *run)
+{
+	progress_free(g_steal_pointer(&run->user_data));
+}

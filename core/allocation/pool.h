@@ -2,7 +2,8 @@
  * divide what is contended between siblings. What a VM takes counts in its pool and all above it.
  *
  * Admission of `amount` to pool p, tested from p to the root: usage(q) + amount ≤ limit(q) for each q; and the free
- * capacity of the whole, less what other pools have reserved and not used, covers it. Under contention pools take turns by
+ * capacity of the whole, less what other pools have reserved and not used, covers it; the same within each limit. Where it
+ * would not be covered without reservations either, admission says nothing: the hosts do. Under contention pools take turns by
  * weighted dominant-resource fairness (Ghodsi et al. 2011): next is the pool whose dominant share ÷ shares is least. */
 #pragma once
 

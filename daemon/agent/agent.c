@@ -5,6 +5,7 @@
 #include "daemon/agent/host.h"
 #include "daemon/agent/images.h"
 #include "daemon/agent/streams.h"
+#include "daemon/agent/topology.h"
 #include "daemon/agent/vms.h"
 #include "daemon/engine/sim.h"
 #include "daemon/model/error.h"
@@ -195,6 +196,7 @@ struct agent *agent_new(const struct dirs *dirs, int store_fd, int request_fd,
 	agent->user_data = user_data;
 	agent->boot_id = host_boot_id();
 	host_inspect(&agent->host, name);
+	topology_inspect(&agent->host, "", dirs->state);
 	make_engines(agent);
 	agent->store = store_remote_new(store_fd, store_lost, agent);
 	agent->writer = writer_new(agent->store);

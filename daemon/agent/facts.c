@@ -49,6 +49,7 @@ static void release(struct vm_life *vm)
 	g_free(vm->pause_reason);
 	g_strfreev(vm->addresses);
 	g_strfreev(vm->notes);
+	g_clear_pointer(&vm->host, g_ref_string_release);
 }
 
 void lifecycle_free(struct vm_life *vm)
@@ -90,6 +91,27 @@ static void tighten_stop(struct vm_life *vm, guint64 timeout_ms)
 		vm->stopping->deadline_us = MIN(vm->stopping->deadline_us, deadline_us);
 }
 
+/* Simulated VMs may also be on a simulated host that we serve: there is no such machine, so any of them fits. */
+static gboolean plan_is_here(const struct vm_life *vm, const struct plan *plan)
+{
+	if (plan->refused || !plan->host || !*plan->host)
+		return FALSE;
+	if (strcmp(plan->host, vm->env->host) == 0)
+		return TRUE;
+	return g_strcmp0(plan->agent, vm->env->host) == 0 && g_strcmp0(plan->engine, "sim") == 0;
+}
+
+/* Thousands of VMs share few names. */
+static void set_host(struct vm_life *vm, const char *host)
+{
+	const char *simulated = host && *host && strcmp(host, vm->env->host) != 0 ? host : NULL;
+
+	if (g_strcmp0(vm->host, simulated) == 0)
+		return;
+	g_clear_pointer(&vm->host, g_ref_string_release);
+	vm->host = simulated ? g_ref_string_new_intern(simulated) : NULL;
+}
+
 void lifecycle_plan(struct vm_life *vm, const struct plan *plan, gint64 revision)
 {
 	vm->plan_revision = revision;
@@ -103,7 +125,9 @@ void lifecycle_plan(struct vm_life *vm, const struct plan *plan, gint64 revision
 		tighten_stop(vm, plan->stop_timeout_ms);
 		vm->plan_other_uuid = strcmp(vm->uuid, uuid) != 0;
 		vm->plan_remove = plan->remove;
-		vm->plan_here = !plan->refused && g_strcmp0(plan->host, vm->env->host) == 0;
+		vm->plan_here = plan_is_here(vm, plan);
+		if (vm->plan_here)
+			set_host(vm, plan->host);
 		vm->plan_run = plan->run;
 		vm->plan_stop_timeout_ms = plan->stop_timeout_ms;
 		vm->plan_desired = plan->desired;
@@ -157,6 +181,7 @@ void lifecycle_restore(struct vm_life *vm, const struct status *status)
 {
 	g_assert(vm->state == LIFE_NEW && !vm->engine_vm);
 	g_strlcpy(vm->uuid, status->uuid ? status->uuid : "", sizeof vm->uuid);
+	set_host(vm, status->host);
 	vm->state = vm->restored = life_of_state(status->state);
 	vm->reason = g_strdup(status->reason);
 	vm->notes = g_strdupv(status->notes);
@@ -397,7 +422,11 @@ gboolean lifecycle_status(const struct vm_life *vm, struct status *status)
 	g_free(status->uuid);
 	g_free(status->host);
 	status->uuid = g_strdup(vm->uuid);
-	status->host = g_strdup(vm->env->host);
+	status->host = g_strdup(vm->host ? vm->host : vm->env->host);
+	if (vm->host) {
+		g_free(status->agent);
+		status->agent = g_strdup(vm->env->host);
+	}
 	status->state = written_states[shown];
 	status->reason = g_strdup(vm->reason);
 	status->ready = vm->ready;

@@ -77,6 +77,7 @@ struct vm_life {
 	char *plan_error;   /* the plan can't be read: why */
 	char *pause_reason; /* the engine paused it by itself: why */
 	char **addresses, **notes;
+	char *host; /* the simulated host it is on, served by us (a GRefString); NULL: our own */
 
 	/* wanted: the parts of the plan that are compared again and again */
 	guint64 plan_run;

@@ -40,7 +40,8 @@ static void restore(struct recovery *recovery, const struct store_kv *kv)
 		g_warning("status %s is ignored: %s", kv->key, error ? error->message : "not a name");
 		return;
 	}
-	if (!status.host || strcmp(status.host, recovery->vms->host) == 0)
+	if (!status.host || strcmp(status.host, recovery->vms->host) == 0 ||
+	    g_strcmp0(status.agent, recovery->vms->host) == 0)
 		lifecycle_restore(vms_ensure(recovery->vms, name), &status);
 	noun_clear(&status_noun, &status);
 }

@@ -109,6 +109,7 @@ enum vm_state {
 struct status {
 	char *uuid;
 	char *host;
+	char *agent;            /* whose agent writes this, when it is not the host's own; else "" */
 	int state;              /* enum vm_state */
 	char *reason;           /* one line for people: why it is in this state; for an ended VM its exit reason */
 	gboolean ready;         /* the guest agent answers */

@@ -96,6 +96,10 @@ static void write_plans(struct scale *scale, const struct plan *model)
 			char *json;
 
 			plan.uuid = uuid;
+			if (i % 2) { /* on a simulated host that we serve */
+				plan.host = (char *)"sim-0001";
+				plan.agent = (char *)"here";
+			}
 			json = noun_to_json(&plan_noun, &plan);
 			value = g_bytes_new_take(json, strlen(json));
 			store_txn_put(txn, STORE_THEN, key, value, 0);
@@ -130,6 +134,48 @@ static void wait_for_state(struct scale *scale, enum life state)
 		       (g_get_monotonic_time() - begun_us) / 1000);
 }
 
+static void check_hosts(struct world *world)
+{
+	struct status status;
+
+	g_assert_true(world_status(world, "vm-0", &status));
+	g_assert_cmpstr(status.host, ==, "here");
+	noun_clear(&status_noun, &status);
+	g_assert_true(world_status(world, "vm-1", &status));
+	g_assert_cmpstr(status.host, ==, "sim-0001");
+	g_assert_cmpstr(status.agent, ==, "here");
+	noun_clear(&status_noun, &status);
+}
+
+/* A plan for another agent's host, or one that would run something real on a simulated host, starts nothing here. */
+static void test_elsewhere(void)
+{
+	struct scale scale = { .count = 1 };
+	struct plan plan = world_new_plan("3f1b7f0e-7c7b-4b0e-9f2e-000000000001");
+	g_autofree char *json = NULL;
+	struct world world;
+
+	world_init(&world);
+	scale.store = world.store;
+	scale.dirs = world.dirs;
+	agent_start(&scale);
+	plan.host = (char *)"sim-0001";
+	plan.agent = (char *)"there";
+	plan.engine = (char *)"sim";
+	json = noun_to_json(&plan_noun, &plan);
+	world_put(&world, "/plan/a", json);
+	g_free(json);
+	plan.agent = (char *)"here";
+	plan.engine = (char *)"qemu";
+	json = noun_to_json(&plan_noun, &plan);
+	world_put(&world, "/plan/b", json);
+	WAIT_UNTIL(vms_get(scale.vms, "b") && vms_settled(scale.vms) && writer_idle(scale.writer));
+	g_assert_cmpint(vms_get(scale.vms, "a")->state, ==, LIFE_NEW);
+	g_assert_cmpint(vms_get(scale.vms, "b")->state, ==, LIFE_NEW);
+	agent_stop(&scale);
+	world_clear(&world);
+}
+
 static void test_scale(void)
 {
 	struct scale scale = { .count = g_getenv("POLDER_TEST_LONG") ? 10000 : 500 };
@@ -143,9 +189,11 @@ static void test_scale(void)
 	agent_start(&scale);
 	write_plans(&scale, &plan);
 	wait_for_state(&scale, LIFE_RUNNING);
+	check_hosts(&world);
 	agent_stop(&scale);
 	agent_start(&scale);
 	wait_for_state(&scale, LIFE_RUNNING);
+	check_hosts(&world);
 	plan.desired = VM_DESIRED_STOPPED;
 	write_plans(&scale, &plan);
 	wait_for_state(&scale, LIFE_STOPPED);
@@ -167,5 +215,6 @@ int main(int argc, char **argv)
 	g_setenv("POLDER_SIM_START_MS", "20", TRUE);
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/agent/sim/scale", test_scale);
+	g_test_add_func("/agent/sim/elsewhere", test_elsewhere);
 	return g_test_run();
 }

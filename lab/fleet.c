@@ -100,9 +100,11 @@ static gboolean shape_parse(const char *text, struct allocation_host *host)
 
 static struct fleet *spec_fail(GError **error, const char *spec, const char *part)
 {
+	gboolean whole = strcmp(spec, part) == 0;
+
 	g_set_error(error, LAB_ERROR, LAB_ERROR_INVALID,
-		    "hosts %.80s: %.80s%sis neither a shape of hosts nor a file: %s", spec,
-		    strcmp(spec, part) ? part : "", strcmp(spec, part) ? " " : "", SPEC_HELP);
+		    "hosts %.80s%s%.80s is neither a shape of hosts nor a file: %s", spec, whole ? "" : ": ",
+		    whole ? "" : part, SPEC_HELP);
 	return NULL;
 }
 

@@ -248,7 +248,8 @@ static void load_event(struct load *load, const struct trace_event *event)
 		if (trace->n_creates++ == 0)
 			trace->first_us = event->time_us;
 		trace->last_create_us = event->time_us;
-		trace->peak_vms = MAX(trace->peak_vms, ++load->live);
+		load->live++;
+		trace->peak_vms = MAX(trace->peak_vms, load->live);
 		trace->has_batches = trace->has_batches || event->batch;
 		trace->has_groups = trace->has_groups || event->group;
 		trace->has_tenants = trace->has_tenants || event->tenant;

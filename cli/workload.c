@@ -57,13 +57,15 @@ static gboolean fetch(struct workload *workload, struct invocation *invocation, 
 	return ok;
 }
 
-/* The family's options: ours by name, then those given as they are. Caller frees with g_strfreev(). */
-static GStrv load_options(struct invocation *invocation)
+/* The family's options: what makes seeds differ, ours by name, then those given as they are. Caller frees with g_strfreev(). */
+static GStrv load_options(struct invocation *invocation, const struct lab_family *family)
 {
 	g_autoptr(GStrvBuilder) options = g_strv_builder_new();
 	g_autofree const char **given = invocation_options(invocation, "option");
 	const char *hosts = invocation_option(invocation, "hosts");
 
+	for (guint i = 0; family->resample && family->resample[i]; i++)
+		g_strv_builder_add(options, family->resample[i]);
 	if (hosts) {
 		g_autofree char *option = g_strconcat("hosts=", hosts, NULL);
 
@@ -79,7 +81,7 @@ gboolean workload_load(struct workload *workload, struct invocation *invocation,
 {
 	const char *trace = invocation_option(invocation, "trace");
 	const char *hosts = invocation_option(invocation, "hosts");
-	g_auto(GStrv) options = load_options(invocation);
+	g_auto(GStrv) options = load_options(invocation, family);
 	g_autofree char *name = NULL;
 
 	memset(workload, 0, sizeof(*workload));

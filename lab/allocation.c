@@ -120,10 +120,13 @@ static gboolean option_set(struct settings *settings, const char *option, GError
 	} else if (strcmp(name, "max-per-vm") == 0) {
 		if (!number_parse(value, 0, 1000, &settings->replay.max_moves_per_vm))
 			return option_fail(error, option, "moves for each VM, like 0.05");
+	} else if (strcmp(name, "leave-out") == 0) {
+		if (!number_parse(value, 0, 0.9, &settings->replay.leave_out))
+			return option_fail(error, option, "a share of the batches, 0 to 0.9");
 	} else {
 		return option_fail(error, option,
 				   "unknown; known: hosts, racks, split-over, lifetime, tune-until, apart, samples, "
-				   "migrate, max-per-vm");
+				   "migrate, max-per-vm, leave-out");
 	}
 	return TRUE;
 }
@@ -237,6 +240,10 @@ static gpointer workload_load(const char *path, const char *const *options, GPtr
 	split_choose(workload, &settings, notes);
 	tune_choose(workload, &settings);
 	derived_note(workload->trace, notes);
+	if (settings.replay.leave_out > 0)
+		note(notes,
+		     "seeds: each leaves another %g %% of the batches out, to show how sure the outcome is (leave-out)",
+		     settings.replay.leave_out * 100);
 	return workload;
 }
 
@@ -322,6 +329,8 @@ static gboolean evaluate(gconstpointer data, const struct strategy_info *info, c
 	return TRUE;
 }
 
+static const char *const resample[] = { "leave-out=0.1", NULL };
+
 const struct lab_family lab_allocation_family = {
 	.name = "allocation",
 	.registry = &allocation_registry,
@@ -330,4 +339,5 @@ const struct lab_family lab_allocation_family = {
 	.applicable = applicable,
 	.can_apply = can_apply,
 	.evaluate = evaluate,
+	.resample = resample,
 };

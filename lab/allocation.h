@@ -8,7 +8,8 @@
  *   apart=no              members of a group on different hosts: no, soft, hard
  *   samples=32            how often the loss of a host is tried
  *   migrate=NAME          moves while the trace runs (core/allocation/migrate.h), at most
- *   max-per-vm=0.05       of them for each VM asked for so far */
+ *   max-per-vm=0.05       of them for each VM asked for so far
+ *   leave-out=0           this share of the batches is left out, each seed others (select and optimize: 0.1) */
 #pragma once
 
 #include "lab/evaluate.h"

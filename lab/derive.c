@@ -32,3 +32,9 @@ guint32 derive_tenant(const struct derive *derive, guint32 batch)
 	}
 	return low + 1;
 }
+
+gboolean derive_leaves_out(const struct derive *derive, guint32 batch, double share)
+{
+	/* Not the draw of derive_tenant(), or small tenants would be left out more often than others. */
+	return (double)(mix(mix(derive->seed + 1) ^ ~(guint64)batch) >> 11) * 0x1p-53 < share;
+}

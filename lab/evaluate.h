@@ -50,4 +50,8 @@ struct lab_family {
 	gboolean (*evaluate)(gconstpointer workload, const struct strategy_info *info,
 			     const struct strategy_values *values, guint64 seed, enum lab_part part,
 			     struct lab_result *result, GError **error);
+
+	/* Options of load that make seeds differ in the workload itself, NULL-terminated, or NULL: what never depends on
+	 * a seed would otherwise look as if it were certain. Selection and optimization load with them. */
+	const char *const *resample;
 };

@@ -388,15 +388,25 @@ static gboolean in_part(const struct run *run, gint64 time_us)
 	}
 }
 
+static gboolean left_out(const struct run *run, const struct trace_event *event, guint32 nth)
+{
+	double share = run->replay->options.leave_out;
+
+	return share > 0 && event->kind == TRACE_CREATE &&
+	       derive_leaves_out(&run->derive, event->batch ? event->batch : nth, share);
+}
+
 static gboolean follow(struct run *run, struct trace_cursor *cursor, void *migration, GError **error)
 {
 	struct trace_event event;
+	guint32 nth = 0;
 	int got;
 
 	while ((got = trace_cursor_next(cursor, &event, error)) > 0) {
+		nth++;
 		if (event.time_us > run->end_us || (run->replay->part == LAB_TUNE && event.time_us >= run->end_us))
 			break;
-		if (event.kind == TRACE_REFUSED || !in_part(run, event.time_us))
+		if (event.kind == TRACE_REFUSED || !in_part(run, event.time_us) || left_out(run, &event, nth))
 			continue;
 		advance(run, event.time_us);
 		if (!(event.kind == TRACE_CREATE ? create(run, &event, error) : delete (run, &event, migration, error)))

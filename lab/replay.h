@@ -22,6 +22,7 @@ struct replay_options {
 	guint samples;                                /* how often the loss of a host is tried */
 	const struct allocation_migration *migration; /* NULL: none */
 	double max_moves_per_vm;
+	double leave_out; /* this share of the batches (of VMs, where none are known) is, each seed others */
 };
 
 struct replay {

@@ -137,6 +137,35 @@ static void append_decided(const struct lab_ranking *ranking, GString *why)
 	g_string_append_c(why, '.');
 }
 
+/* The efficiency of one run. FALSE: it has none. */
+static gboolean run_efficiency(const struct lab_result *run, const struct score_weights *weights, double *efficiency)
+{
+	struct scores scores = { 0 };
+	struct score_efficiency of;
+
+	for (int i = 0; i < SCORES; i++)
+		if (run->has_score[i])
+			scores.score[i] = (struct score) { true, run->score[i], run->score[i], run->score[i] };
+	of = score_efficiency(&scores, weights);
+	*efficiency = of.mean;
+	return of.present;
+}
+
+struct score lab_paired_difference(const struct lab_candidate *a, const struct lab_candidate *b,
+				   const struct score_weights *weights)
+{
+	guint n = a->failed || b->failed ? 0 : MIN(a->n_runs, b->n_runs), paired = 0;
+	g_autofree double *differences = g_new(double, n + 1);
+
+	for (guint i = 0; i < n; i++) {
+		double of_a, of_b;
+
+		if (run_efficiency(&a->runs[i], weights, &of_a) && run_efficiency(&b->runs[i], weights, &of_b))
+			differences[paired++] = of_a - of_b;
+	}
+	return score_interval(differences, paired);
+}
+
 static void append_interval(GString *why, const struct lab_candidate *candidate)
 {
 	g_autofree char *low = lab_number(candidate->score.efficiency.low, 4);
@@ -145,22 +174,28 @@ static void append_interval(GString *why, const struct lab_candidate *candidate)
 	g_string_append_printf(why, "%s %s to %s", candidate->info->name, low, high);
 }
 
+/* The intervals of both, and what is left of the lead when the seeds are compared one by one. */
 static void append_overlap(const struct lab_ranking *ranking, gboolean clear, GString *why)
 {
+	struct score lead = lab_paired_difference(ranking->winner, ranking->runner_up, &ranking->weights);
+	g_autofree char *low = lab_number(lead.low, 3), *high = lab_number(lead.high, 3);
+
 	if (ranking->n_seeds < 2) {
 		g_string_append(why, " One run each: --seeds 5 would show how sure that is.");
 		return;
 	}
-	if (ranking->winner->score.efficiency.low == ranking->winner->score.efficiency.high &&
-	    ranking->runner_up->score.efficiency.low == ranking->runner_up->score.efficiency.high) {
-		g_string_append(why, " Neither depends on the seed.");
+	if (lead.present && lead.low == lead.high) {
+		g_string_append(why, " It is the same for every seed.");
 		return;
 	}
 	g_string_append(why, clear ? " Their 95 % intervals do not overlap (" : " Their 95 % intervals overlap (");
 	append_interval(why, ranking->winner);
 	g_string_append(why, ", ");
 	append_interval(why, ranking->runner_up);
-	g_string_append(why, clear ? ")." : "): the means decide, and another sample might turn it round.");
+	g_string_append(why, ").");
+	if (lead.present)
+		g_string_append_printf(why, " Seed by seed the lead is %s to %s%s.", low, high,
+				       lead.low > 0 ? "" : ": it may be chance");
 }
 
 /* What the nearest lacks: "availability>=0.99 (it has 0.97)". */

@@ -135,34 +135,12 @@ static gboolean search_best(struct searching *searching, struct lab_optimization
 
 /* ---- The judgement ---- */
 
-/* The efficiency of one run. FALSE: it has none. */
-static gboolean run_efficiency(const struct lab_result *run, const struct score_weights *weights, double *efficiency)
-{
-	struct scores scores = { 0 };
-	struct score_efficiency of;
-
-	for (int i = 0; i < SCORES; i++)
-		if (run->has_score[i])
-			scores.score[i] = (struct score) { true, run->score[i], run->score[i], run->score[i] };
-	of = score_efficiency(&scores, weights);
-	*efficiency = of.mean;
-	return of.present;
-}
-
 static void compare(struct lab_optimization *found, const struct score_weights *weights)
 {
 	const struct lab_candidate *before = found->held_out->candidates->pdata[0];
 	const struct lab_candidate *after = found->held_out->candidates->pdata[1];
-	guint n = MIN(before->n_runs, after->n_runs), paired = 0;
-	g_autofree double *differences = g_new(double, n + 1);
 
-	for (guint i = 0; i < n && !before->failed && !after->failed; i++) {
-		double a, b;
-
-		if (run_efficiency(&before->runs[i], weights, &a) && run_efficiency(&after->runs[i], weights, &b))
-			differences[paired++] = b - a;
-	}
-	found->difference = score_interval(differences, paired);
+	found->difference = lab_paired_difference(after, before, weights);
 	found->gain = found->difference.present && found->difference.low > 0 && after->score.meets;
 }
 
@@ -208,6 +186,7 @@ static gboolean judge(struct searching *searching, struct lab_optimization *foun
 		return FALSE;
 	compare(found, search->weights);
 	found->verdict = verdict(found);
+	g_clear_pointer(&found->held_out->why, g_free); /* of choosing between the two: the verdict says it better */
 	return TRUE;
 }
 

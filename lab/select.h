@@ -96,6 +96,11 @@ gboolean lab_ranking_run(struct lab_ranking *ranking, const struct lab_run *run,
 gboolean lab_ranking_select(struct lab_ranking *ranking, const struct score_weights *weights, gboolean normalized,
 			    GArray *floors, GError **error);
 
+/* lab_paired_difference(a, b, weights): of the efficiency, a − b, paired by seed: what chance does to both alike is taken
+ * out. Missing when either failed or no seed gave both one. */
+struct score lab_paired_difference(const struct lab_candidate *a, const struct lab_candidate *b,
+				   const struct score_weights *weights);
+
 /* ---- Names and parameters, with errors for people ---- */
 
 /* lab_strategy_find(registry, name, error): LAB_ERROR_INVALID lists the names there are. */

@@ -1,9 +1,12 @@
 #include "lab/vbp.h"
 
+#include <gio/gio.h>
 #include <string.h>
 
 #include "core/strategy/random.h"
 #include "lab/error.h"
+
+#define CHUNK_BYTES ((gsize)1 << 16)
 
 struct reader {
 	const char *at, *end, *name;
@@ -152,25 +155,64 @@ struct lab_vbp *lab_vbp_parse(const char *text, gsize bytes, const char *name, G
 	return ok ? g_steal_pointer(&vbp) : NULL;
 }
 
+static gboolean set_read_error(const char *path, GError *cause, GError **error)
+{
+	gboolean absent = g_error_matches(cause, G_IO_ERROR, G_IO_ERROR_NOT_FOUND);
+
+	g_set_error(error, LAB_ERROR, absent ? LAB_ERROR_NOT_FOUND : LAB_ERROR_FAILED, "read instance %s: %s", path,
+		    cause->message);
+	return FALSE;
+}
+
+static gboolean is_gzip(GInputStream *stream)
+{
+	guint8 magic[2] = { 0 };
+	gboolean is = g_input_stream_read(stream, magic, sizeof(magic), NULL, NULL) == sizeof(magic) &&
+		      magic[0] == 0x1f && magic[1] == 0x8b;
+
+	return g_seekable_seek(G_SEEKABLE(stream), 0, G_SEEK_SET, NULL, NULL) && is;
+}
+
+static gboolean read_file(const char *path, GByteArray *bytes, GError **error)
+{
+	g_autoptr(GFile) file = g_file_new_for_path(path);
+	g_autoptr(GError) local = NULL;
+	g_autoptr(GInputStream) stream = G_INPUT_STREAM(g_file_read(file, NULL, &local));
+	g_autoptr(GInputStream) source = NULL;
+	g_autofree guint8 *chunk = g_malloc(CHUNK_BYTES);
+
+	if (!stream)
+		return set_read_error(path, local, error);
+	if (is_gzip(stream)) {
+		g_autoptr(GConverter) gunzip = G_CONVERTER(g_zlib_decompressor_new(G_ZLIB_COMPRESSOR_FORMAT_GZIP));
+
+		source = g_converter_input_stream_new(stream, gunzip);
+	} else {
+		source = g_object_ref(stream);
+	}
+	for (;;) {
+		gssize n = g_input_stream_read(source, chunk, CHUNK_BYTES, NULL, &local);
+
+		if (n < 0)
+			return set_read_error(path, local, error);
+		if (n == 0)
+			return TRUE;
+		g_byte_array_append(bytes, chunk, (guint)n);
+		if (bytes->len > LAB_VBP_BYTES_MAX) {
+			g_set_error(error, LAB_ERROR, LAB_ERROR_INVALID, "%s: larger than %" G_GSIZE_FORMAT " MiB",
+				    path, LAB_VBP_BYTES_MAX >> 20);
+			return FALSE;
+		}
+	}
+}
+
 struct lab_vbp *lab_vbp_load(const char *path, GError **error)
 {
-	g_autoptr(GMappedFile) file = NULL;
-	g_autoptr(GError) local = NULL;
+	g_autoptr(GByteArray) bytes = g_byte_array_new();
 
-	file = g_mapped_file_new(path, FALSE, &local);
-	if (!file) {
-		gboolean absent = g_error_matches(local, G_FILE_ERROR, G_FILE_ERROR_NOENT);
-
-		g_set_error(error, LAB_ERROR, absent ? LAB_ERROR_NOT_FOUND : LAB_ERROR_FAILED, "read instance: %s",
-			    local->message);
+	if (!read_file(path, bytes, error))
 		return NULL;
-	}
-	if (g_mapped_file_get_length(file) > LAB_VBP_BYTES_MAX) {
-		g_set_error(error, LAB_ERROR, LAB_ERROR_INVALID, "%s: larger than %" G_GSIZE_FORMAT " MiB", path,
-			    LAB_VBP_BYTES_MAX >> 20);
-		return NULL;
-	}
-	return lab_vbp_parse(g_mapped_file_get_contents(file), g_mapped_file_get_length(file), path, error);
+	return lab_vbp_parse((const char *)bytes->data, bytes->len, path, error);
 }
 
 void lab_vbp_free(struct lab_vbp *vbp)

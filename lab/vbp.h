@@ -27,7 +27,7 @@ struct lab_vbp {
 /* lab_vbp_parse(text, bytes, name, error): NULL with LAB_ERROR_INVALID, which names line and column. `name` is what the
  * error calls it. */
 struct lab_vbp *lab_vbp_parse(const char *text, gsize bytes, const char *name, GError **error);
-/* lab_vbp_load(path, error): LAB_ERROR_NOT_FOUND when there is no such file. */
+/* lab_vbp_load(path, error): plain or gzip. LAB_ERROR_NOT_FOUND when there is no such file. */
 struct lab_vbp *lab_vbp_load(const char *path, GError **error);
 void lab_vbp_free(struct lab_vbp *vbp); /* NULL is fine */
 

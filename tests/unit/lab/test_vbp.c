@@ -81,6 +81,28 @@ static void test_absent(void)
 	g_assert_error(error, LAB_ERROR, LAB_ERROR_NOT_FOUND);
 }
 
+static void test_gzip(void)
+{
+	const guint8 zipped[] = { 0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff,
+				  0x33, 0x54, 0x30, 0x57, 0x30, 0x54, 0x30, 0x56, 0x30, 0x02,
+				  0x00, 0x60, 0x2c, 0x50, 0x0b, 0x09, 0x00, 0x00, 0x00 };
+	g_autofree char *path = NULL;
+	g_autoptr(GError) error = NULL;
+	g_autoptr(lab_vbp_auto) vbp = NULL;
+	int descriptor = g_file_open_tmp("polder-vbp-XXXXXX.gz", &path, &error);
+
+	g_assert_no_error(error);
+	g_close(descriptor, NULL);
+	g_assert_true(g_file_set_contents(path, (const char *)zipped, sizeof(zipped), NULL));
+	vbp = lab_vbp_load(path, &error);
+	g_assert_no_error(error);
+	g_assert_cmpuint(vbp->n_items, ==, 2);
+	g_assert_true(g_file_set_contents(path, (const char *)zipped, 14, NULL));
+	g_assert_null(lab_vbp_load(path, &error));
+	g_assert_error(error, LAB_ERROR, LAB_ERROR_FAILED);
+	g_unlink(path);
+}
+
 static void test_options(void)
 {
 	const char *const time[] = { "budget=2ms", NULL }, *const unknown[] = { "hosts=3", NULL };
@@ -232,6 +254,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/vbp/reads-loosely", test_reads_loosely);
 	g_test_add_func("/vbp/refuses", test_refuses);
 	g_test_add_func("/vbp/absent", test_absent);
+	g_test_add_func("/vbp/gzip", test_gzip);
 	g_test_add_func("/vbp/options", test_options);
 	g_test_add_func("/vbp/ranks", test_ranks);
 	g_test_add_func("/vbp/published", test_published);

@@ -19,6 +19,7 @@ import os
 import re
 import subprocess
 import sys
+import textwrap
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SECTIONS = ["Idea", "Source", "Complexity", "Loses"]
@@ -40,7 +41,7 @@ def parse(path):
         start = re.match(r"(%s): " % "|".join(SECTIONS), paragraph)
         if start:
             text = paragraph[start.end():]
-            if re.match(r"[a-z]+[ ,]", text) and not re.match(r"[a-z] ", text):
+            if re.match(r"(a|[a-z]{2,})[ ,]", text):
                 text = text[0].upper() + text[1:]
             sections.append((start.group(1), [text]))
         elif sections:
@@ -101,10 +102,17 @@ INDEXES = {
 }
 
 
+def prose(text):
+    text = re.sub(r"([*_<`|])", r"\\\1", text)
+    return "\n\n".join(textwrap.fill(paragraph, 118, break_long_words=False, break_on_hyphens=False)
+                       for paragraph in text.split("\n\n"))
+
+
 def page(show):
-    lines = [f"# {show['name']}", "", show["summary"].rstrip(".") + ".", ""]
+    summary = show["summary"][0].upper() + show["summary"][1:].rstrip(".") + "."
+    lines = [f"# {show['name']}", "", prose(summary), ""]
     for section in show["about"]:
-        lines += [f"## {section['heading']}", "", section["text"], ""]
+        lines += [f"## {section['heading']}", "", prose(section["text"]), ""]
     lines += ["## What it is", "", f"- Family: {show['family']}", f"- Kind: {KINDS[show['kind']]}"]
     if show["kind"] == "online":
         lines.append(f"- Index: {INDEXES[show['index']]}")

@@ -100,6 +100,44 @@ static void test_all(void)
 	lab_allocation_family.free(workload);
 }
 
+static char *example(const char *name)
+{
+	return g_build_filename(POLDER_SOURCE_ROOT, "examples", "allocation", name, NULL);
+}
+
+static const char *example_winner(gpointer workload, const char *wish)
+{
+	struct lab_ranking *ranking = lab_ranking_new(&lab_allocation_family, workload, LAB_WHOLE);
+	struct score_weights weights;
+	struct lab_run run = { .seed = 1, .n_seeds = 1 };
+	gboolean normalized;
+	const char *name;
+
+	g_assert_true(lab_weights_parse(wish, &weights, &normalized, NULL));
+	g_assert_true(lab_ranking_add_named(ranking, "first-fit,next-fit,worst-fit", NULL));
+	g_assert_true(lab_ranking_run(ranking, &run, NULL));
+	g_assert_true(lab_ranking_select(ranking, &weights, normalized, NULL, NULL));
+	name = ranking->winner->info->name;
+	lab_ranking_free(ranking);
+	return name;
+}
+
+/* What examples/allocation/README.md says. */
+static void test_example(void)
+{
+	g_autofree char *trace = example("mixed.csv"), *hosts = example("hosts.csv");
+	g_autofree char *option = g_strconcat("hosts=", hosts, NULL);
+	const char *const options[] = { option, NULL };
+	g_autoptr(GError) error = NULL;
+	gpointer workload = lab_allocation_family.load(trace, options, NULL, &error);
+
+	g_assert_no_error(error);
+	g_assert_cmpstr(example_winner(workload, "performance=1"), ==, "first-fit");
+	g_assert_cmpstr(example_winner(workload, "availability=1"), ==, "worst-fit");
+	g_assert_cmpstr(example_winner(workload, "security=1"), ==, "next-fit");
+	lab_allocation_family.free(workload);
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
@@ -107,5 +145,6 @@ int main(int argc, char **argv)
 	g_test_add_func("/allocation/notes", test_notes);
 	g_test_add_func("/allocation/same-bytes", test_same_bytes);
 	g_test_add_func("/allocation/all", test_all);
+	g_test_add_func("/allocation/example", test_example);
 	return g_test_run();
 }

@@ -6,7 +6,6 @@
 #include "cli/terminal.h"
 #include "cli/verbs.h"
 #include "cli/workload.h"
-#include "core/strategy/number.h"
 #include "lab/docs.h"
 #include "lab/report.h"
 
@@ -194,9 +193,8 @@ static void show_text(const struct lab_family *family, const struct strategy_inf
 	for (size_t i = 0; i < info->n_parameters; i++) {
 		const struct strategy_parameter *parameter = &info->parameters[i];
 		g_autofree char *range = lab_parameter_range(parameter);
-		char number[STRATEGY_NUMBER_TEXT_MAX];
+		g_autofree char *number = lab_number(parameter->initial, 17);
 
-		strategy_number_print(parameter->initial, number);
 		printf("  %s: %s (default %s)\n", parameter->name, range,
 		       parameter->type == STRATEGY_CHOICE ? parameter->choices[(size_t)parameter->initial] : number);
 		print_wrapped(parameter->doc, "    ");

@@ -221,6 +221,20 @@ static const struct option strategy_apply_options[] = {
 
 static const char *const lab_parts[] = { "whole", "tune", "held-out", NULL };
 
+static const struct option lab_rebalance_options[] = {
+	{ "reassignment", 0, "MODEL", VALUE_FILE,
+	  .doc = "A machine reassignment instance (ROADEF/EURO 2012); the assignment follows as argument." },
+	{ "ganeti", 0, "FILE", VALUE_FILE, .doc = "A Ganeti cluster in the text format of htools." },
+	{ "strategy", 0, "NAME", .doc = "annealing (default), lns or greedy-descent; a Ganeti cluster: greedy-descent." },
+	{ "param", 0, "NAME=VALUE", .repeat = TRUE, .doc = "Set a parameter of the strategy. May be repeated." },
+	{ "budget", 0, "BUDGET",
+	  .doc = "Steps like 20000000 (default), or a time like 300s: the plan names the steps that repeat it." },
+	{ "seed", 0, "N", .doc = "Of the random numbers (default 1)." },
+	{ "max-moves", 0, "N", .doc = "Of a Ganeti cluster, no more moves than this." },
+	{ "timing", 0, NULL, .doc = "Say how long it took." },
+	{ NULL },
+};
+
 static const struct option lab_allocation_options[] = {
 	{ "trace", 0, "FILE", VALUE_FILE,
 	  .doc = "The trace (azure, huawei or events CSV, may be gzip), a .vbp instance, or "
@@ -623,6 +637,18 @@ const struct command commands[] = {
 		  "polder lab allocation --trace examples/allocation/mixed.csv --hosts 2x40c90G\n"
 		  "polder lab allocation --trace synthetic:vms=20000,seed=7 --hosts 50*2x40c90G --strategy best-fit",
 	  .statuses = "4    no strategy meets what --require asks" },
+	{ .noun = "lab",
+	  .verb = "rebalance",
+	  .group = GROUP_LAB,
+	  .carry_out = verb_lab_rebalance,
+	  .options = lab_rebalance_options,
+	  .argument = { "ASSIGNMENT", VALUE_FILE, NULL, 0, 1, "With --reassignment: where every process is now." },
+	  .doc = "Plan moves that improve what is placed, for a field's instance",
+	  .help = "Prints the moves in an order in which each has room when its turn comes, then what they gain and cost. "
+		  "Every plan is checked from scratch before it is printed. The same budget and seed give the same bytes.",
+	  .examples = "polder lab rebalance --ganeti examples/allocation/ganeti-small.txt\n"
+		      "polder lab rebalance --reassignment examples/allocation/reassignment-model.txt \\\n"
+		      "    examples/allocation/reassignment-assignment.txt --budget 100000" },
 
 	{ .verb = "version",
 	  .group = GROUP_SYSTEM,

@@ -8,6 +8,7 @@
 #define SAMPLES     1001
 #define QUENCH_PART 12 /* of the steps, the last fall much further: to where nothing worse is accepted */
 #define QUENCH_TO   1e-5
+#define HURRIED     (1u << 21)
 #define STOP_EVERY  16384 /* steps between two looks at `stop` */
 
 void anneal_draws(double draws[ANNEAL_DRAWS])
@@ -179,8 +180,15 @@ bool rebalance_anneal(const struct rebalance_problem *problem, const struct anne
 			uint64_t steps = budget->steps / schedule->rounds, quench = steps / QUENCH_PART;
 			double end = schedule->end * unit;
 
-			if (!fall(walk, start * unit, end, steps - quench, budget) ||
-			    !fall(walk, end, end * QUENCH_TO, quench, budget))
+			if (!fall(walk, start * unit, end, steps - quench, budget)) {
+				/* Told to stop while it is hot, it is still cooled down, in a moment. */
+				struct rebalance_budget moment = { .used = 0 };
+
+				fall(walk, end, end * QUENCH_TO, quench < HURRIED ? quench : HURRIED, &moment);
+				budget->used += moment.used;
+				break;
+			}
+			if (!fall(walk, end, end * QUENCH_TO, quench, budget))
 				break;
 			keep_best(walk, NULL);
 			rebalance_state_set(&walk->state, machine);

@@ -10,6 +10,7 @@
 #include "daemon/agent/link.h"
 #include "daemon/api/api.h"
 #include "daemon/control/control.h"
+#include "daemon/history/history.h"
 #include "daemon/model/error.h"
 #include "daemon/model/limits.h"
 #include "daemon/model/nouns.h"
@@ -38,8 +39,9 @@ struct daemon {
 	struct agent_link *link;     /* our way to the agent's streams */
 	struct store_cache *cache;
 	struct control *control;
-	struct api *api;     /* NULL until the agent has reported */
-	gint64 served_since; /* the store's revision before the agent's first write; 0: not known yet */
+	struct history *history; /* NULL: it can't be kept */
+	struct api *api;         /* NULL until the agent has reported */
+	gint64 served_since;     /* the store's revision before the agent's first write; 0: not known yet */
 	guint report_source; /* runs out when we have waited long enough for its report; 0: the cache is not ready */
 	gint64 busy_at;      /* monotonic µs: last seen with a VM or a client */
 	int exit_status;
@@ -163,6 +165,17 @@ static void put_defaults(struct daemon *daemon)
 	noun_clear(&image_noun, &tiny);
 }
 
+/* VMs are placed without it, too. */
+static void open_history(struct daemon *daemon)
+{
+	g_autofree char *dir = g_build_filename(daemon->dirs.state, "store", NULL);
+	g_autoptr(GError) error = NULL;
+
+	daemon->history = history_open(dir, 0, &error);
+	if (!daemon->history)
+		g_warning("what is placed is not recorded: %s", error->message);
+}
+
 static gboolean open_store(struct daemon *daemon, GError **error)
 {
 	g_autofree char *path = g_build_filename(daemon->dirs.state, "store", "store.db", NULL);
@@ -171,6 +184,7 @@ static gboolean open_store(struct daemon *daemon, GError **error)
 	if (!daemon->store)
 		return FALSE;
 	put_defaults(daemon);
+	open_history(daemon);
 	daemon->server = store_serve(daemon->store, daemon->agent.store_fd, on_agent_lost, daemon);
 	daemon->link = agent_link_new(daemon->agent.request_fd, on_agent_lost, daemon);
 	return TRUE;
@@ -184,6 +198,7 @@ static void serve_api(struct daemon *daemon)
 	struct api_config config = { .store = daemon->store,
 				     .cache = daemon->cache,
 				     .control = daemon->control,
+				     .history = daemon->history,
 				     .link = daemon->link,
 				     .dirs = &daemon->dirs,
 				     .agent_pid = (guint64)daemon->agent.pid,
@@ -219,6 +234,7 @@ static void on_ready(gpointer user_data)
 	struct daemon *daemon = user_data;
 
 	control_ready(daemon->control);
+	history_ready(daemon->history, daemon->cache);
 	daemon->report_source = g_timeout_add(REPORT_WAIT_MS, on_report_late, daemon);
 	await_report(daemon);
 }
@@ -228,6 +244,7 @@ static void on_changed(const struct store_kv *before, const struct store_kv *now
 	struct daemon *daemon = user_data;
 
 	control_changed(daemon->control, before, now);
+	history_changed(daemon->history, before, now);
 	if (daemon->api)
 		api_changed(daemon->api, before, now, revision);
 }
@@ -237,6 +254,7 @@ static void on_settled(gint64 revision, gpointer user_data)
 	struct daemon *daemon = user_data;
 
 	control_settled(daemon->control);
+	history_settled(daemon->history);
 	if (daemon->api)
 		api_settled(daemon->api, revision);
 	else
@@ -328,6 +346,7 @@ static void clear(struct daemon *daemon)
 		unlink(daemon->dirs.socket);
 	g_clear_object(&daemon->listening);
 	control_free(daemon->control);
+	history_free(daemon->history);
 	if (daemon->cache)
 		store_cache_free(daemon->cache);
 	agent_link_free(daemon->link);

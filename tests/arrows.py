@@ -24,8 +24,9 @@ MAY = {
     "daemon/engine": ["daemon/model", "guest/protocol.h"],
     "daemon/control": ["core", "daemon/model", "daemon/store"],
     "daemon/agent": ["core", "daemon/model", "daemon/store", "daemon/storage", "daemon/engine", "guest/protocol.h"],
-    "daemon/api": ["daemon/model", "daemon/store", "daemon/control", "daemon/agent/link.h", "lab", "guest/protocol.h"],
+    "daemon/api": ["daemon/model", "daemon/store", "daemon/control", "daemon/history", "daemon/agent/link.h", "lab", "guest/protocol.h"],
     "daemon/start": ["daemon/model"],
+    "daemon/history": ["daemon/model", "daemon/store"],
     "daemon/main.c": ["daemon"],
 }
 # core runs in the lab, live, and later in the kernel: no I/O, no clock, nothing beyond these.

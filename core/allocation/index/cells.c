@@ -51,10 +51,14 @@ static cells_code code_of(const uint32_t amount[ALLOCATION_NODE_DIMENSIONS])
 	       (cells_code)allocation_cells_step(ALLOCATION_HUGE_1G, amount[ALLOCATION_HUGE_1G]) << 24;
 }
 
-/* The trie's digit of `code` at a bit of its steps. */
-static unsigned digit_of(cells_code code, unsigned bit)
+/* The digit of `code` on a level of a trie with so many. */
+static unsigned digit_of(cells_code code, unsigned level, unsigned levels)
 {
-	code >>= bit;
+	if (levels == CELLS_LEVELS_PLAIN) {
+		code >>= 6 - 2 * level;
+		return (code & 3) | (code >> 6 & 12);
+	}
+	code >>= 7 - level;
 	return (code & 1) | (code >> 7 & 2) | (code >> 14 & 4) | (code >> 21 & 8);
 }
 
@@ -91,7 +95,7 @@ static uint32_t node_new(struct allocation_cells *cells, uint32_t parent, unsign
 	return number;
 }
 
-static uint32_t cell_new(struct allocation_cells *cells, uint32_t parent, cells_code code)
+static uint32_t cell_new(struct allocation_cells *cells, uint32_t parent, cells_code code, unsigned levels)
 {
 	uint32_t number = cells->free_cell;
 
@@ -107,6 +111,7 @@ static uint32_t cell_new(struct allocation_cells *cells, uint32_t parent, cells_
 	}
 	cells->cells[number].n = 0;
 	cells->cells[number].code = code;
+	cells->cells[number].levels = levels;
 	cells->cells[number].parent = parent;
 	return number;
 }
@@ -116,15 +121,16 @@ static uint32_t cell_at(struct allocation_cells *cells, const struct trie *trie,
 {
 	uint32_t number = trie->root;
 
-	for (unsigned bit = CELLS_DEPTH; bit-- > 0;) {
-		unsigned digit = digit_of(code, bit);
+	for (unsigned level = 0; level < trie->levels; level++) {
+		unsigned digit = digit_of(code, level, trie->levels);
 		uint32_t child;
 
 		if (cells->nodes[number].present >> digit & 1) {
 			number = cells->nodes[number].child[digit];
 			continue;
 		}
-		child = bit ? node_new(cells, number, digit) : cell_new(cells, number, code);
+		child = level + 1 < trie->levels ? node_new(cells, number, digit)
+						 : cell_new(cells, number, code, trie->levels);
 		if (child == ALLOCATION_NONE)
 			return ALLOCATION_NONE;
 		cells->nodes[number].child[digit] = child;
@@ -135,10 +141,10 @@ static uint32_t cell_at(struct allocation_cells *cells, const struct trie *trie,
 }
 
 /* Take an empty cell out, and the nodes that are left without children; the root stays. */
-static void cell_drop(struct allocation_cells *cells, uint32_t number)
+static void cell_drop(struct allocation_cells *cells, uint32_t number, unsigned levels)
 {
 	struct cell *cell = &cells->cells[number];
-	unsigned digit = digit_of(cell->code, 0);
+	unsigned digit = digit_of(cell->code, levels - 1, levels);
 	uint32_t parent = cell->parent;
 
 	cell->parent = cells->free_cell;
@@ -223,7 +229,7 @@ static void cell_take(struct allocation_cells *cells, uint32_t slot)
 
 	cells->slots[slot].cell = ALLOCATION_NONE;
 	if (cell->n == 0) {
-		cell_drop(cells, number);
+		cell_drop(cells, number, cell->levels);
 		return;
 	}
 	if (at == cell->n)
@@ -266,18 +272,28 @@ static uint32_t zone_of(const struct allocation_cells *cells, uint32_t zone)
 	return 0;
 }
 
+static bool has_huge(const struct allocation_host *type)
+{
+	uint32_t huge = 0;
+
+	for (unsigned node = 0; node < type->n_nodes; node++)
+		huge |= type->node_capacity[node][ALLOCATION_HUGE_2M] | type->node_capacity[node][ALLOCATION_HUGE_1G];
+	return huge != 0;
+}
+
 /* The trie for a host, made when there is none. */
 static uint32_t trie_for(struct allocation_cells *cells, const struct allocation_world *world, uint32_t number)
 {
 	const struct allocation_host_state *host = &allocation_world_hosts(world)[number];
 	const struct allocation_host *type = allocation_world_type(world, host->type);
 	uint32_t zone = zone_of(cells, host->zone);
+	uint32_t levels = has_huge(type) ? CELLS_LEVELS : CELLS_LEVELS_PLAIN;
 
 	for (uint32_t i = 0; i < cells->n_tries; i++) {
 		const struct trie *trie = &cells->tries[i];
 
 		if (trie->labels == type->labels && trie->taints == type->taints && trie->engines == type->engines &&
-		    trie->cpu_level == type->cpu_level && trie->zone == zone)
+		    trie->cpu_level == type->cpu_level && trie->zone == zone && trie->levels == levels)
 			return i;
 	}
 	if (cells->n_tries == cells->tries_capacity &&
@@ -291,7 +307,8 @@ static uint32_t trie_for(struct allocation_cells *cells, const struct allocation
 						       .engines = type->engines,
 						       .cpu_level = type->cpu_level,
 						       .zone = zone,
-						       .root = root };
+						       .root = root,
+						       .levels = levels };
 	return cells->n_tries++;
 }
 

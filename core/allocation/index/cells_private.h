@@ -4,11 +4,14 @@
 #include "core/allocation/index/cells.h"
 #include "core/allocation/index/tree.h"
 
-#define CELLS_DEPTH     8 /* bits of a step */
-#define CELLS_FEW       10
-#define CELLS_SLOTS     ALLOCATION_NODES_MAX /* slot = host × CELLS_SLOTS + node */
-#define CELLS_ZONES_MAX 16
-#define CELLS_ZONE_MIN  64 /* hosts; smaller zones are not worth tries of their own */
+/* A level of a trie tells four bits: two of the CPU's and of memory's step where there are no huge pages, else one of each
+ * dimension's. */
+#define CELLS_LEVELS       8
+#define CELLS_LEVELS_PLAIN 4
+#define CELLS_FEW          9
+#define CELLS_SLOTS        ALLOCATION_NODES_MAX /* slot = host × CELLS_SLOTS + node */
+#define CELLS_ZONES_MAX    16
+#define CELLS_ZONE_MIN     64 /* hosts; smaller zones are not worth tries of their own */
 
 /* Four steps, one a byte, CPU lowest. */
 typedef uint32_t cells_code;
@@ -19,14 +22,15 @@ struct cell {
 	cells_code code;
 	uint32_t n, capacity;
 	uint32_t parent; /* trie node; or the next free cell */
+	uint32_t levels; /* of its trie */
 	uint32_t few[CELLS_FEW];
 };
 
 struct trie_node {
-	uint16_t present; /* children, by digit: one bit of each step, CPU lowest */
+	uint16_t present; /* children, by digit: the bits told here, those of CPU lowest */
 	uint8_t digit;    /* which child of its parent this is */
 	uint32_t parent;  /* or the next free node */
-	uint32_t child[1 << ALLOCATION_NODE_DIMENSIONS];
+	uint32_t child[16];
 };
 
 /* Hosts that a request's own labels, taints, engine and CPU level cannot tell apart. */
@@ -35,6 +39,7 @@ struct trie {
 	uint32_t engines, cpu_level;
 	uint32_t zone; /* dense number; 0: any */
 	uint32_t root;
+	uint32_t levels;
 };
 
 struct slot {
@@ -67,10 +72,15 @@ static inline const uint32_t *cell_heap(const struct cell *cell)
 	return cell->many ? cell->many : cell->few;
 }
 
-/* digit → a byte for each of its bits */
-static inline cells_code cells_spread(unsigned digit)
+/* Dimensions that a trie with so many levels tells apart, and bits of each on a level. */
+static inline unsigned cells_told(unsigned levels)
 {
-	return (digit & 1) | (digit & 2) << 7 | (digit & 4) << 14 | (digit & 8) << 21;
+	return levels == CELLS_LEVELS_PLAIN ? 2 : ALLOCATION_NODE_DIMENSIONS;
+}
+
+static inline unsigned cells_bits(unsigned levels)
+{
+	return CELLS_LEVELS / levels;
 }
 
 /* relations.c: whether the request's hard relations between VMs allow this zone, as far as zones decide. */

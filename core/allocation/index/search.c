@@ -4,8 +4,6 @@
 
 #include "core/allocation/index/cells_private.h"
 
-#define DIGITS (1u << ALLOCATION_NODE_DIMENSIONS)
-
 struct search {
 	struct allocation_cells *cells;
 	const struct allocation_world *world;
@@ -17,6 +15,7 @@ struct search {
 	bool soft;              /* penalties are possible */
 	uint32_t least_penalty; /* no candidate has less */
 	uint32_t most_penalty;  /* candidates with more are left out */
+	double surcharge;       /* for what lies in it */
 	bool found, tied;
 	uint32_t penalty, slot; /* of the best */
 	double cost;
@@ -115,93 +114,178 @@ static void search_cell(struct search *search, const struct cell *cell, double c
 	}
 }
 
-/* The step of one dimension; of a box, its lowest, but no lower than what is needed. */
-static inline unsigned step_in(cells_code code, unsigned d)
-{
-	return code >> (8 * d) & 0xff;
-}
-
-static double bound_of(const struct search *search, cells_code code, unsigned bit)
-{
+/* What lies under a trie node: the least and the most free of each dimension, no less than needed. */
+struct box {
 	double low[ALLOCATION_NODE_DIMENSIONS], high[ALLOCATION_NODE_DIMENSIONS];
+	cells_code code; /* the lowest steps */
+};
 
-	for (unsigned d = 0; d < ALLOCATION_NODE_DIMENSIONS; d++) {
-		unsigned first = step_in(code, d), last = first | ((1u << bit) - 1);
-		unsigned need = step_in(search->need_code, d);
+/* One dimension on a level, by the bits that are told there. */
+struct side {
+	double low[4], high[4];
+	unsigned first; /* lower ones are too small */
+};
 
-		low[d] = search->cells->value[d][first > need ? first : need];
-		high[d] = search->cells->value[d][last];
+static inline void side_init(struct side *side, const struct search *search, cells_code code, unsigned d,
+			     unsigned level, unsigned levels)
+{
+	unsigned bits = cells_bits(levels), shift = CELLS_LEVELS - bits * (level + 1);
+	unsigned base = code >> (8 * d) & 0xff, need = search->need_code >> (8 * d) & 0xff;
+	const double *value = search->cells->value[d];
+
+	side->first = need > base ? (need - base) >> shift : 0;
+	for (unsigned i = side->first; i < 1u << bits; i++) {
+		unsigned step = base | i << shift;
+
+		side->low[i] = value[step > need ? step : need];
+		side->high[i] = value[step | ((1u << shift) - 1)];
 	}
-	if (bit == 0)
-		return search->cells->rule->cost(search->terms, low);
-	return search->cells->rule->bound(search->terms, low, high);
 }
 
-/* Children that are there and large enough in every dimension, as bits. */
-static unsigned children_of(const struct search *search, const struct trie_node *node, cells_code code, unsigned bit)
+/* The children of a node that are large enough in every dimension, as bits. */
+static inline unsigned children_of(const struct trie_node *node, const struct side *sides, unsigned levels)
 {
-	static const uint16_t upper[ALLOCATION_NODE_DIMENSIONS] = { 0xaaaa, 0xcccc, 0xf0f0, 0xff00 };
+	/* Digits whose lower, and whose upper two bits are at least so much; and those whose bit of a dimension is set. */
+	static const uint16_t lower[] = { 0xffff, 0xeeee, 0xcccc, 0x8888 },
+			      upper[] = { 0xffff, 0xfff0, 0xff00, 0xf000 };
+	static const uint16_t set[] = { 0xaaaa, 0xcccc, 0xf0f0, 0xff00 };
 	unsigned children = node->present;
 
+	if (levels == CELLS_LEVELS_PLAIN) /* what is under a node was large enough on the way down */
+		return children & lower[sides[0].first & 3] & upper[sides[1].first & 3];
 	for (unsigned d = 0; d < ALLOCATION_NODE_DIMENSIONS; d++)
-		if (step_in(code, d) + (1u << bit) <= step_in(search->need_code, d))
-			children &= upper[d];
+		if (sides[d].first)
+			children &= set[d];
 	return children;
 }
 
-/* The children of a node: of its box, `code` has the lowest steps. */
-static void search_node(struct search *search, uint32_t number, cells_code code, unsigned bit)
+static inline void box_narrow(struct box *box, const struct side *sides, unsigned digit, unsigned levels)
 {
-	const struct trie_node *node = &search->cells->nodes[number];
-	unsigned children = children_of(search, node, code, bit);
-	struct {
-		double bound;
-		unsigned digit;
-	} order[DIGITS];
+	unsigned bits = cells_bits(levels), told = cells_told(levels), mask = (1u << bits) - 1;
+
+	for (unsigned d = 0; d < told; d++) {
+		box->low[d] = sides[d].low[digit >> (bits * d) & mask];
+		box->high[d] = sides[d].high[digit >> (bits * d) & mask];
+	}
+}
+
+/* A child that is still worth a look. */
+struct choice {
+	double bound;
+	unsigned digit;
+};
+
+/* Those children of a node, best bound first. Returns how many. */
+static inline __attribute__((always_inline)) unsigned choose(const struct search *search, unsigned children,
+							     struct box *box, const struct side *sides,
+							     struct choice choices[16], unsigned levels)
+{
 	unsigned n = 0;
 
 	for (; children; children &= children - 1) {
-		unsigned digit = (unsigned)__builtin_ctz(children);
-		double bound = bound_of(search, code | cells_spread(digit) << bit, bit);
-		unsigned at = n;
+		unsigned digit = (unsigned)__builtin_ctz(children), at = n;
 
+		box_narrow(box, sides, digit, levels);
+		double bound = search->surcharge + search->cells->rule->bound(search->terms, box->low, box->high);
 		if (!is_open(search, bound, 0))
 			continue;
-		for (n++; at > 0 && order[at - 1].bound > bound; at--)
-			order[at] = order[at - 1];
-		order[at].bound = bound;
-		order[at].digit = digit;
+		for (n++; at > 0 && choices[at - 1].bound > bound; at--)
+			choices[at] = choices[at - 1];
+		choices[at] = (struct choice) { bound, digit };
 	}
-	for (unsigned i = 0; i < n && is_open(search, order[i].bound, 0); i++) {
-		uint32_t child = node->child[order[i].digit];
+	return n;
+}
 
-		if (bit == 0)
-			search_cell(search, &search->cells->cells[child], order[i].bound);
+/* Inlined for either number of levels. */
+static inline __attribute__((always_inline)) void
+search_node_of(struct search *search, uint32_t number, const struct box *around, unsigned level, unsigned levels);
+
+static void search_plain(struct search *search, uint32_t number, const struct box *around, unsigned level)
+{
+	search_node_of(search, number, around, level, CELLS_LEVELS_PLAIN);
+}
+
+static void search_huge(struct search *search, uint32_t number, const struct box *around, unsigned level)
+{
+	search_node_of(search, number, around, level, CELLS_LEVELS);
+}
+
+static inline __attribute__((always_inline)) void
+search_node_of(struct search *search, uint32_t number, const struct box *around, unsigned level, unsigned levels)
+{
+	const struct trie_node *node = &search->cells->nodes[number];
+	unsigned bits = cells_bits(levels), told = cells_told(levels);
+	unsigned shift = CELLS_LEVELS - bits * (level + 1), mask = (1u << bits) - 1;
+	struct choice choices[16];
+	struct side sides[ALLOCATION_NODE_DIMENSIONS];
+	struct box box = *around;
+
+	for (unsigned d = 0; d < told; d++)
+		side_init(&sides[d], search, around->code, d, level, levels);
+	unsigned n = choose(search, children_of(node, sides, levels), &box, sides, choices, levels);
+	for (unsigned i = 0; i < n && is_open(search, choices[i].bound, 0); i++) {
+		unsigned digit = choices[i].digit;
+
+		box.code = around->code;
+		for (unsigned d = 0; d < told; d++)
+			box.code |= (cells_code)(digit >> (bits * d) & mask) << (8 * d + shift);
+		box_narrow(&box, sides, digit, levels);
+		if (level + 1 == levels)
+			search_cell(search, &search->cells->cells[node->child[digit]],
+				    search->surcharge + search->cells->rule->cost(search->terms, box.low));
+		else if (levels == CELLS_LEVELS_PLAIN)
+			search_plain(search, node->child[digit], &box, level + 1);
 		else
-			search_node(search, child, code | cells_spread(order[i].digit) << bit, bit - 1);
+			search_huge(search, node->child[digit], &box, level + 1);
 	}
+}
+
+static void search_trie(struct search *search, const struct trie *trie)
+{
+	struct box box = { .code = 0 };
+
+	for (unsigned d = 0; d < ALLOCATION_NODE_DIMENSIONS; d++) {
+		bool known = d >= ALLOCATION_HUGE_2M && trie->levels == CELLS_LEVELS_PLAIN;
+
+		box.low[d] = search->cells->value[d][search->need_code >> (8 * d) & 0xff];
+		box.high[d] = search->cells->value[d][known ? 0 : 0xff];
+	}
+	if (trie->levels == CELLS_LEVELS_PLAIN)
+		search_plain(search, trie->root, &box, 0);
+	else
+		search_huge(search, trie->root, &box, 0);
 }
 
 static bool trie_takes(const struct trie *trie, const struct allocation_request *request)
 {
+	if (trie->levels == CELLS_LEVELS_PLAIN &&
+	    (request->amount[ALLOCATION_HUGE_2M] || request->amount[ALLOCATION_HUGE_1G]))
+		return false;
 	return (request->engine == 0 || (trie->engines & request->engine)) && trie->cpu_level >= request->cpu_level &&
 	       (trie->labels & request->labels_required) == request->labels_required &&
 	       (trie->labels & request->labels_forbidden) == 0 && (trie->taints & ~request->tolerates) == 0;
 }
 
-static void search_single(struct search *search)
+static void search_tries(struct search *search, unsigned levels)
 {
 	bool relational = search->request->term[0].group || search->request->spread[0].group;
 
 	for (uint32_t i = 0; i < search->cells->n_tries; i++) {
 		const struct trie *trie = &search->cells->tries[i];
 
-		if (!trie_takes(trie, search->request))
+		if (trie->levels != levels || !trie_takes(trie, search->request))
 			continue;
 		if (relational && trie->zone && !cells_zone_allows(search->world, search->request, trie->zone))
 			continue;
-		search_node(search, trie->root, 0, CELLS_DEPTH - 1);
+		search_trie(search, trie);
 	}
+}
+
+static void search_single(struct search *search)
+{
+	/* The shallow ones first: what they find spares much of the deep ones. */
+	search_tries(search, CELLS_LEVELS_PLAIN);
+	search_tries(search, CELLS_LEVELS);
 }
 
 static void search_wide(struct search *search, uint32_t class_id)

@@ -10,6 +10,7 @@
 #include "cli/progress.h"
 #include "lab/allocation.h"
 #include "lab/error.h"
+#include "lab/packing.h"
 
 #define SEEDS_MAX   1000
 #define THREADS_MAX 256
@@ -63,10 +64,12 @@ static GStrv load_options(struct invocation *invocation, const struct lab_family
 	g_autoptr(GStrvBuilder) options = g_strv_builder_new();
 	g_autofree const char **given = invocation_options(invocation, "option");
 	const char *hosts = invocation_option(invocation, "hosts");
+	gboolean single = g_strcmp0(invocation_option(invocation, "seeds"), "1") == 0;
 
-	for (guint i = 0; family->resample && family->resample[i]; i++)
+	/* One run has nothing to be compared with: it sees the whole trace. */
+	for (guint i = 0; !single && family->resample && family->resample[i]; i++)
 		g_strv_builder_add(options, family->resample[i]);
-	if (hosts) {
+	if (hosts && family != &lab_packing_family) {
 		g_autofree char *option = g_strconcat("hosts=", hosts, NULL);
 
 		g_strv_builder_add(options, option);
@@ -81,7 +84,7 @@ gboolean workload_load(struct workload *workload, struct invocation *invocation,
 {
 	const char *trace = invocation_option(invocation, "trace");
 	const char *hosts = invocation_option(invocation, "hosts");
-	g_auto(GStrv) options = load_options(invocation, family);
+	g_auto(GStrv) options = NULL;
 	g_autofree char *name = NULL;
 
 	memset(workload, 0, sizeof(*workload));
@@ -91,12 +94,16 @@ gboolean workload_load(struct workload *workload, struct invocation *invocation,
 		usage_error(error, invocation, "--trace is missing: a file, or live for what this daemon recorded");
 		return FALSE;
 	}
+	/* Instances of packing are allocation's, asked all at once. */
+	if (family == &lab_allocation_family && (g_str_has_suffix(trace, ".vbp") || g_str_has_suffix(trace, ".vbp.gz")))
+		workload->family = &lab_packing_family;
 	if (strcmp(trace, "live") == 0 && !fetch(workload, invocation, error))
 		return FALSE;
+	options = load_options(invocation, workload->family);
 	name = g_path_get_basename(trace);
 	workload->source = hosts ? g_strdup_printf("%s on %s", name, hosts) : g_strdup(name);
-	workload->data = family->load(workload->fetched ? workload->fetched : trace, (const char *const *)options,
-				      workload->notes, error);
+	workload->data = workload->family->load(workload->fetched ? workload->fetched : trace,
+						(const char *const *)options, workload->notes, error);
 	return workload->data != NULL;
 }
 

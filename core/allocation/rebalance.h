@@ -114,8 +114,8 @@ struct rebalance_plan {
 	uint32_t n_steps, room;
 	uint64_t memory_mib;    /* moved in all: what the plan costs */
 	uint32_t hosts_emptied; /* net, powered hosts */
-	/* What the plan gains. Imbalance: mean over CPU and memory of the standard deviation, over powered hosts, of the used
-	 * share. Overloaded: hosts above the strategy's (else 90 %) used share. */
+	/* What the plan gains. Imbalance: the root of the variance of the used share over powered hosts, mean of CPU and memory.
+	 * Overloaded: hosts used above the strategy's threshold (else 90 %). */
 	double imbalance_before, imbalance_after;
 	uint32_t hosts_used_before, hosts_used_after;
 	uint32_t overloaded_before, overloaded_after;

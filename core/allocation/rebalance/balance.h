@@ -1,5 +1,4 @@
-/* Evening out a live world: steepest descent on the sum, over powered hosts, of the squares of the used shares of CPU and
- * memory. With what is used given, the least sum is the least variance. */
+/* Evening out a live world: steepest descent on the variance, over powered hosts, of the used shares of CPU and memory. */
 #pragma once
 
 #include "core/allocation/rebalance/search.h"

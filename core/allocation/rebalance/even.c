@@ -16,6 +16,9 @@ struct descent {
 	uint32_t counted;     /* nodes in the score */
 	double mean[REBALANCE_LOADS_MAX];
 	double spread[REBALANCE_LOADS_MAX]; /* sum of squared deviations */
+	double factor
+		[REBALANCE_LOADS_MAX]; /* weight ÷ √counted: times the root of spread, a load's part of the score */
+	double part[REBALANCE_LOADS_MAX];
 	double score;
 };
 
@@ -45,8 +48,9 @@ static void rescore(struct descent *descent)
 				spread += off * off;
 		}
 		descent->spread[k] = spread;
-		if (descent->counted)
-			descent->score += even->weight[k] * sqrt(spread / descent->counted);
+		descent->factor[k] = descent->counted ? even->weight[k] / sqrt(descent->counted) : 0;
+		descent->part[k] = descent->factor[k] * sqrt(spread);
+		descent->score += descent->part[k];
 	}
 }
 
@@ -170,11 +174,15 @@ static inline double score_with(const struct descent *descent, uint32_t kind, ui
 	for (uint32_t k = 0; k < loads; k++) {
 		double shift = 0, spread;
 
+		if (!(amount[k] > 0)) {
+			score += descent->part[k];
+			continue;
+		}
 		if (even->scale[from * loads + k] != even->scale[to * loads + k] || !is_counted)
 			shift = amount[k] / even->scale[to * loads + k] -
 				(is_counted ? amount[k] / even->scale[from * loads + k] : 0);
 		spread = descent->spread[k] + goes[k] + comes[k] - shift * shift / n;
-		score += even->weight[k] * sqrt(spread > 0 ? spread / n : 0);
+		score += spread > 0 ? descent->factor[k] * sqrt(spread) : 0;
 	}
 	return score;
 }

@@ -35,11 +35,9 @@ static struct measure measure(const struct allocation_world *world, double overl
 			squares[d] += share[d] * share[d];
 		}
 	}
-	for (unsigned d = 0; d < 2 && n > 0; d++) {
-		double variance = squares[d] / n - sum[d] / n * (sum[d] / n);
-
-		measure.imbalance += sqrt(variance > 0 ? variance : 0) / 2;
-	}
+	for (unsigned d = 0; d < 2 && n > 0; d++)
+		measure.imbalance += (squares[d] / n - sum[d] / n * (sum[d] / n)) / 2;
+	measure.imbalance = sqrt(measure.imbalance > 0 ? measure.imbalance : 0);
 	return measure;
 }
 

@@ -3,14 +3,16 @@
 #include <string.h>
 
 /* In pixels. */
-#define BAR_TOP    56
-#define BAR_STEP   22
-#define BAR_LEFT   190
-#define BAR_WIDTH  300
-#define FIELD_LEFT 580
-#define FIELD_SIZE 300
-#define WIDTH      920
-#define HEIGHT_MIN (BAR_TOP + FIELD_SIZE + 60)
+#define BAR_TOP      56
+#define BAR_STEP     22
+#define BAR_LEFT     190
+#define BAR_WIDTH    300
+#define FIELD_LEFT   580
+#define FIELD_SIZE   300
+#define WIDTH        920
+#define LABEL_WIDTH  90
+#define LABEL_HEIGHT 12
+#define HEIGHT_MIN   (BAR_TOP + FIELD_SIZE + 60)
 
 /* Mid-tones that stand out from white and from black alike; text follows the reader's preference. */
 static const char style[] =
@@ -126,10 +128,37 @@ static void append_axes(GString *svg, const double x[2], const double y[2])
 		    "performance");
 }
 
+/* Names beside points, moved towards the middle until they are clear of those already there. */
+struct labels {
+	double at[64][2];
+	guint n;
+};
+
+static double label_clear(struct labels *labels, double x, double y)
+{
+	int step = y > BAR_TOP + FIELD_SIZE / 2 ? -LABEL_HEIGHT : LABEL_HEIGHT;
+	gboolean moved = TRUE;
+
+	while (moved) {
+		moved = FALSE;
+		for (guint i = 0; i < labels->n && !moved; i++)
+			if (ABS(labels->at[i][0] - x) < LABEL_WIDTH && ABS(labels->at[i][1] - y) < LABEL_HEIGHT) {
+				y = labels->at[i][1] + step;
+				moved = TRUE;
+			}
+	}
+	if (labels->n < G_N_ELEMENTS(labels->at)) {
+		labels->at[labels->n][0] = x;
+		labels->at[labels->n++][1] = y;
+	}
+	return y;
+}
+
 static void append_point(const struct lab_ranking *ranking, GString *svg, const struct lab_candidate *candidate,
-			 const double x[2], const double y[2])
+			 const double axes[4], struct labels *labels)
 {
 	const struct score *score = candidate->score.scores.score;
+	const double *x = axes, *y = axes + 2;
 	double at_x = across(x, score[SCORE_PERFORMANCE].mean), at_y = down(y, score[SCORE_AVAILABILITY].mean);
 	gboolean left = at_x > FIELD_LEFT + FIELD_SIZE * 0.7;
 	char cx[G_ASCII_DTOSTR_BUF_SIZE], cy[G_ASCII_DTOSTR_BUF_SIZE];
@@ -147,24 +176,25 @@ static void append_point(const struct lab_ranking *ranking, GString *svg, const 
 	/* Where many points meet, only those that matter are named; the others tell when pointed at. */
 	if (candidate->score.pareto || candidate == ranking->winner)
 		append_text(svg, left ? " class=\"s\" text-anchor=\"end\"" : " class=\"s\"", at_x + (left ? -9 : 9),
-			    at_y + 4, candidate->info->name);
+			    label_clear(labels, at_x + (left ? -LABEL_WIDTH : 0), at_y + 4), candidate->info->name);
 }
 
 static void append_field(const struct lab_ranking *ranking, GString *svg)
 {
-	double x[2], y[2];
+	struct labels labels = { .n = 0 };
+	double axes[4];
 
-	span(ranking, SCORE_PERFORMANCE, x);
-	span(ranking, SCORE_AVAILABILITY, y);
+	span(ranking, SCORE_PERFORMANCE, axes);
+	span(ranking, SCORE_AVAILABILITY, axes + 2);
 	append_text(svg, " class=\"h\"", FIELD_LEFT, BAR_TOP - 8,
 		    "availability by performance (large: Pareto-optimal)");
-	append_axes(svg, x, y);
+	append_axes(svg, axes, axes + 2);
 	for (guint r = ranking->ranked->len; r > 0; r--) {
 		const struct lab_candidate *candidate = ranking->ranked->pdata[r - 1];
 
 		if (candidate->score.scores.score[SCORE_PERFORMANCE].present &&
 		    candidate->score.scores.score[SCORE_AVAILABILITY].present)
-			append_point(ranking, svg, candidate, x, y);
+			append_point(ranking, svg, candidate, axes, &labels);
 	}
 }
 

@@ -5,7 +5,8 @@
 
 #include "core/strategy/number.h"
 
-#define WIDTH 112 /* of a block of figures */
+#define WIDTH            112 /* of a block of figures */
+#define LABEL_VALUES_MAX 36
 
 char *lab_number(double value, int digits)
 {
@@ -90,11 +91,30 @@ static void end_row(GPtrArray *rows, GPtrArray *row)
 
 static const char *const part_names[] = { "whole", "tune", "held-out" };
 
-static char *label(const struct lab_candidate *candidate)
+/* The name, with its values where they fit; else "weighted#2" by its place in the list, told under the tables. */
+static char *label(const struct lab_ranking *ranking, const struct lab_candidate *candidate)
 {
 	g_autofree char *values = lab_values_print(candidate->info, &candidate->values);
+	guint at = 0;
 
-	return *values ? g_strdup_printf("%s(%s)", candidate->info->name, values) : g_strdup(candidate->info->name);
+	if (!*values)
+		return g_strdup(candidate->info->name);
+	if (strlen(values) <= LABEL_VALUES_MAX)
+		return g_strdup_printf("%s(%s)", candidate->info->name, values);
+	g_ptr_array_find(ranking->candidates, candidate, &at);
+	return g_strdup_printf("%s#%u", candidate->info->name, at + 1);
+}
+
+static void append_labels(const struct lab_ranking *ranking, GString *text)
+{
+	for (guint r = 0; r < ranking->ranked->len; r++) {
+		const struct lab_candidate *candidate = ranking->ranked->pdata[r];
+		g_autofree char *values = lab_values_print(candidate->info, &candidate->values);
+		g_autofree char *name = label(ranking, candidate);
+
+		if (strlen(values) > LABEL_VALUES_MAX)
+			g_string_append_printf(text, "%s: %s\n", name, values);
+	}
 }
 
 static char *interval_cell(gboolean present, double mean, const double ends[2], gboolean intervals)
@@ -142,7 +162,7 @@ static void append_scores(const struct lab_ranking *ranking, GString *text)
 		GPtrArray *row = g_ptr_array_new();
 
 		take(row, g_strdup_printf("%u", r + 1));
-		take(row, label(candidate));
+		take(row, label(ranking, candidate));
 		take(row, interval_cell(efficiency->present, efficiency->mean,
 					(double[]) { efficiency->low, efficiency->high },
 					intervals && efficiency->low != efficiency->high));
@@ -205,7 +225,7 @@ static guint append_block(const struct lab_ranking *ranking, GPtrArray *names, g
 	end_row(rows, row);
 	for (guint r = 0; r < ranking->ranked->len; r++) {
 		row = g_ptr_array_new();
-		take(row, label(ranking->ranked->pdata[r]));
+		take(row, label(ranking, ranking->ranked->pdata[r]));
 		for (guint i = from; i < to; i++)
 			take(row, figure_cell(ranking->ranked->pdata[r], names->pdata[i]));
 		end_row(rows, row);
@@ -287,6 +307,7 @@ char *lab_report_text(const struct lab_ranking *ranking, gboolean timing)
 	for (guint from = 0; from < names->len;)
 		from = append_block(ranking, names, from, text);
 	g_string_append_c(text, '\n');
+	append_labels(ranking, text);
 	append_missing(ranking, text);
 	append_skipped(ranking, text);
 	append_notes(ranking, text);

@@ -191,6 +191,19 @@ static void test_none_meets(void)
 	g_assert_null(strstr(none.asked, "PUT"));
 }
 
+static void test_optimize(void)
+{
+	g_auto(outcome_auto) same = polder("optimize allocation best-fit --trace live --budget 6 --apply");
+	g_auto(outcome_auto) again = polder("optimize allocation best-fit --trace live --budget 6 --apply --threads 1");
+
+	g_assert_no_error(same.error);
+	g_assert_cmpint(same.status, ==, 0);
+	g_assert_cmpstr(same.asked, ==, "GET /v1/trace/allocation \n"); /* two VMs and one host leave nothing to gain */
+	g_assert_nonnull(strstr(same.out, "No gain"));
+	g_assert_nonnull(strstr(same.out, "Nothing was applied"));
+	g_assert_cmpstr(same.out, ==, again.out);
+}
+
 static void test_ls(void)
 {
 	g_auto(outcome_auto) names = polder("ls allocation -q"), json = polder("ls --json");
@@ -213,6 +226,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/strategy/refused", test_refused);
 	g_test_add_func("/strategy/live", test_live);
 	g_test_add_func("/strategy/none-meets", test_none_meets);
+	g_test_add_func("/strategy/optimize", test_optimize);
 	g_test_add_func("/strategy/ls", test_ls);
 	return g_test_run();
 }

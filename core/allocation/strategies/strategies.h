@@ -14,6 +14,11 @@ extern const struct allocation_strategy strategy_move_to_front;
 extern const struct allocation_strategy strategy_dot_product;
 extern const struct allocation_strategy strategy_l2_norm;
 extern const struct allocation_strategy strategy_cosine;
+extern const struct allocation_strategy strategy_fgd;
+extern const struct allocation_strategy strategy_largest_slot;
+extern const struct allocation_strategy strategy_numa_balance;
+extern const struct allocation_strategy strategy_topsis;
+extern const struct allocation_strategy strategy_weighted;
 
 /* Batch. */
 extern const struct allocation_strategy strategy_ffd;

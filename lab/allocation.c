@@ -199,7 +199,7 @@ static void tune_choose(struct allocation_workload *workload, const struct setti
 	if (trace->format == TRACE_AZURE && trace->last_create_us > DAY_US * 3 / 2)
 		workload->tune_until_us = DAY_US * 3 / 2;
 	if (settings->tune_until_us > 0)
-		workload->tune_until_us = settings->tune_until_us;
+		workload->tune_until_us = trace->first_us + settings->tune_until_us;
 }
 
 static void derived_note(const struct trace *trace, GPtrArray *notes)

@@ -3,7 +3,7 @@ BUILD ?= build
 # Warnings are errors where nobody is there to read them.
 WERROR := $(if $(CI),true,false)
 
-.PHONY: all run check bench format lint fuzz install clean
+.PHONY: all run check bench bench-allocation format lint fuzz install clean
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD) --quiet
@@ -16,6 +16,10 @@ check: setup-run setup-check all
 
 bench: setup-run setup-bench all
 	@bench/run $(BUILD)
+
+# Allocation's figures beside their goals; SECTIONS="speed packing" selects.
+bench-allocation: setup-run setup-bench all
+	@bench/allocation $(BUILD)
 
 format: setup-format
 	@git ls-files '*.c' '*.h' | xargs clang-format -i

@@ -665,7 +665,7 @@ static struct entry *next_entry(struct planner *planner)
 }
 
 /* Others began to refer to these VMs: they are groups of their own now. */
-static void regroup(struct planner *planner)
+void planner_regroup(struct planner *planner)
 {
 	while (planner->accounts.regroup->len) {
 		g_autofree char *name =
@@ -706,7 +706,7 @@ gboolean planner_next(struct planner *planner, struct planner_write *write)
 			entry_forget(planner, entry);
 		}
 		records_clear(&records);
-		regroup(planner);
+		planner_regroup(planner);
 		if (wrote)
 			return TRUE;
 	}

@@ -56,6 +56,7 @@ static char *member_place(struct planner *planner, struct entry *entry)
 		noun_clear(&vm_noun, &vm);
 		return g_strdup(error->message);
 	}
+	planner_regroup(planner);
 	if (request.charged)
 		verdict = allocation_pools_admit(accounts->pools, request.request.pool, request.request.amount);
 	accounts_decide(accounts, &demand, &request, &decision);

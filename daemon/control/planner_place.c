@@ -176,6 +176,7 @@ gboolean planner_place(struct planner *planner, struct entry *entry, struct reco
 		return planner_gang(planner, entry, records, write);
 	if (!accounts_make(accounts, &demand, NULL, &request, &error))
 		return !says_so(records) && planner_refuse(planner, records, write, g_strdup(error->message), NULL);
+	planner_regroup(planner);
 	if (request.charged) {
 		verdict = allocation_pools_admit(accounts->pools, request.request.pool, request.request.amount);
 		if (verdict.kind != ALLOCATION_POOL_ADMITS) {

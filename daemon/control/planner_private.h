@@ -72,6 +72,8 @@ void planner_queue(struct planner *planner, struct entry *entry, gboolean first)
 void planner_waits(struct planner *planner, struct entry *entry, gboolean waits);
 /* Make the entry's account say what the snapshot's plan and status say. */
 void planner_account(struct planner *planner, struct entry *entry);
+/* After accounts_make(): VMs that it is the first to refer to are charged anew, as groups of their own. */
+void planner_regroup(struct planner *planner);
 gboolean planner_vm(struct planner *planner, const char *name, struct vm *vm); /* FALSE: none; else clear it */
 void planner_write_plan(struct planner_write *write, const struct records *records, const struct plan *plan);
 void planner_plan_fill(struct plan *plan, const struct records *records);

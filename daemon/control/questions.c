@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "daemon/control/planner_private.h"
 #include "daemon/control/reason.h"
 #include "daemon/model/error.h"
 
@@ -118,6 +119,7 @@ JsonObject *questions_explain(struct planner *planner, const struct vm *vm, GErr
 
 	if (!accounts_make(accounts, &demand, NULL, &request, error))
 		return NULL;
+	planner_regroup(planner);
 	object = explain(planner, &demand, &request);
 	accounts_unmake(accounts, &request);
 	return object;
@@ -203,6 +205,7 @@ JsonObject *questions_capacity(struct planner *planner, const struct vm *vm, gui
 		json_object_unref(object);
 		return NULL;
 	}
+	planner_regroup(planner);
 	if (request.charged) {
 		guint32 class_id = allocation_world_class(accounts->world, &request.request);
 

@@ -143,6 +143,8 @@ static void test_floors(void)
 	g_assert_false(score_meets(&of[1].scores, &floor, 1, &missed, &distance));
 	g_assert_cmpuint(missed, ==, 0);
 	NEAR(distance, 0.99);
+	g_assert_false(score_meets(&of[1].scores, &(struct score_floor) { SCORE_AVAILABILITY, 0, false }, 1, NULL,
+				   &distance)); /* missing is not 0 */
 	of[0].misses_figure = true;
 	selection = score_select(of, 3, &weights, NULL, 0);
 	g_assert_cmpuint(selection.winner, ==, 2);

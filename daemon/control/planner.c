@@ -667,14 +667,24 @@ static struct entry *next_entry(struct planner *planner)
 /* Others began to refer to these VMs: they are groups of their own now. */
 void planner_regroup(struct planner *planner)
 {
+	gboolean freed = planner->accounts.freed;
+	guint64 epoch = planner->accounts.epoch;
+
 	while (planner->accounts.regroup->len) {
 		g_autofree char *name =
 			g_ptr_array_steal_index(planner->accounts.regroup, planner->accounts.regroup->len - 1);
 		struct entry *entry = g_hash_table_lookup(planner->entries, name);
 
-		if (entry && entry->charge.host && !entry->in_flight)
+		if (!entry || !entry->charge.host)
+			continue;
+		if (entry->in_flight)
+			g_clear_pointer(&entry->written, g_bytes_unref); /* counted anew when it lands */
+		else
 			planner_account(planner, entry);
 	}
+	/* Nothing is freer than before. */
+	planner->accounts.freed = freed;
+	planner->accounts.epoch = epoch;
 }
 
 static void entry_forget(struct planner *planner, struct entry *entry)

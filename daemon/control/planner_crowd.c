@@ -105,11 +105,12 @@ static char *gang_place(struct planner *planner, GPtrArray *members)
 }
 
 /* The same gang in the same world fails the same. */
-static char *gang_try(struct planner *planner, struct gang *gang, GPtrArray *members)
+static char *gang_try(struct planner *planner, struct gang *gang, GPtrArray *members, gboolean *fresh)
 {
 	struct accounts *accounts = &planner->accounts;
 
-	if (!gang->reason || gang->epoch != accounts->epoch || gang->tried != members->len) {
+	*fresh = !gang->reason || gang->epoch != accounts->epoch || gang->tried != members->len;
+	if (*fresh) {
 		g_free(gang->reason);
 		gang->reason = gang_place(planner, members);
 		gang->epoch = accounts->epoch;
@@ -158,6 +159,7 @@ gboolean planner_gang(struct planner *planner, struct entry *entry, struct recor
 {
 	g_autoptr(GPtrArray) members = NULL;
 	g_autofree char *reason = NULL;
+	gboolean fresh;
 	guint missing;
 
 	if (entry->grant)
@@ -176,11 +178,12 @@ gboolean planner_gang(struct planner *planner, struct entry *entry, struct recor
 		if (((struct entry *)g_ptr_array_index(members, i))->in_flight)
 			return FALSE; /* its refusal is being written: when it has landed it comes again */
 	}
-	reason = gang_try(planner, entry->gang, members);
+	reason = gang_try(planner, entry->gang, members, &fresh);
 	for (guint i = 0; i < members->len; i++) {
 		struct entry *member = g_ptr_array_index(members, i);
 
-		if (!reason && member != entry)
+		/* The others are to be told as well. */
+		if (fresh && member != entry)
 			planner_queue(planner, member, TRUE);
 	}
 	if (!reason)

@@ -157,6 +157,8 @@ static JsonObject *explain_without(struct planner *planner, const struct vm *vm,
 
 	if (!accounts_make(accounts, &demand, NULL, &request, error))
 		return NULL;
+	planner_regroup(planner);
+	planner_number(planner, vm->name, &number); /* it may have been counted anew */
 	accounts->world = allocation_world_copy(world);
 	if (!accounts->world)
 		g_error("out of memory");

@@ -108,7 +108,7 @@ char *reason_refused(const struct reason_case *why)
 	}
 	if (*counts && (!one || !said))
 		g_string_append_printf(text, "%s %s", said ? ";" : ":", counts);
-	if (*relief && (!said || (!one && last - 1 != ALLOCATION_LACKS_MEMORY)))
+	if (*relief && (!said || !one))
 		g_string_append_printf(text, "; %s", relief);
 	return g_string_free(g_steal_pointer(&text), FALSE);
 }

@@ -76,7 +76,8 @@ struct allocation_host {
 	bool powered; /* false: there, but takes nothing until it is powered on (elastic fleets) */
 };
 
-/* Affinity or anti-affinity to the members of a group. Groups are numbered by the caller from 1 ("group=db", "vm=web":
+/* Affinity or anti-affinity to the members of a group. Where a group has no members yet, affinity to it holds for those who
+ * are members of it themselves, and for nobody else. Groups are numbered by the caller from 1 ("group=db", "vm=web":
  * each VM may be a group of its own). Anti-affinity holds both ways: nothing that it avoids may come later, either. */
 struct allocation_term {
 	uint32_t group; /* 0: unused */
@@ -85,8 +86,8 @@ struct allocation_term {
 	uint16_t soft_weight; /* 0: hard; else 1–1000, added to the penalty of a host that breaks it */
 };
 
-/* Members of `group` in any two domains of that level (that have a host the request could use by label and engine) may
- * differ by at most max_skew after the placement. */
+/* The domain a VM goes to may then have at most max_skew more members of `group` than any domain of that level that has a
+ * host the request could use by label and engine. So a spread that was kept from the beginning holds between any two. */
 struct allocation_spread {
 	uint32_t group; /* 0: unused */
 	uint8_t level;
@@ -100,8 +101,10 @@ struct allocation_spread {
 
 enum allocation_numa {
 	ALLOCATION_NUMA_ONE,   /* all on one node */
-	ALLOCATION_NUMA_SPLIT, /* evenly over exactly `numa_nodes` nodes (remainders to the lowest-numbered) */
-	ALLOCATION_NUMA_ANY,   /* on one node where possible, else over as few nodes as it takes */
+	/* Evenly over exactly `numa_nodes` nodes: in whole vCPUs and pages where it is whole, remainders to the
+	 * lowest-numbered. */
+	ALLOCATION_NUMA_SPLIT,
+	ALLOCATION_NUMA_ANY, /* on one node where possible, else evenly over as few nodes as it takes */
 };
 
 /* A request, complete but for its identity: equal requests are interned as one class. Zero the struct before filling it

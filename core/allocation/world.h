@@ -2,7 +2,9 @@
  * decides on and the only account of what is free: strategies keep indexes, never a second account.
  *
  * Hosts, placements (VMs) and classes are numbered densely from 0; numbers of removed ones are used again. Functions that
- * can run out of memory say so; nothing else fails on valid numbers. Not thread-safe.
+ * can run out of memory say so; nothing else fails on valid numbers. Not thread-safe. Pointers to hosts, types and
+ * placements hold until one is added; those to requests as long as their class. A type that no host has any more may be
+ * given another description.
  *
  * Invariants (checked by allocation_world_verify, always on in tests):
  *   - for each host, node and dimension: capacity = free + sum charged by the VMs placed there, unless overdrawn
@@ -83,8 +85,8 @@ struct allocation_fit {
 };
 
 /* allocation_world_fits(world, request, host, fits): every way `request` fits on `host` by all hard constraints, at most one
- * a node for ONE (and ANY where one node suffices), one for SPLIT and wider ANY (the nodes with the most free memory,
- * ties to the lowest). Returns how many (≤ ALLOCATION_NODES_MAX), in order of the lowest node. */
+ * a node for ONE (and ANY where one node suffices), one for SPLIT and wider ANY (of the sets of nodes that take
+ * it, the one with the most free memory; ties to the one that is lowest as a number). Returns how many (≤ ALLOCATION_NODES_MAX), in order of the lowest node. */
 unsigned allocation_world_fits(const struct allocation_world *world, const struct allocation_request *request,
 			       uint32_t host, struct allocation_fit fits[ALLOCATION_NODES_MAX]);
 
@@ -105,7 +107,7 @@ void allocation_world_charge(const struct allocation_world *world, const struct 
 			     uint32_t host_amount[ALLOCATION_HOST_DIMENSIONS]);
 
 /* N+1: with `hosts` ≥ 1, no placement may leave the free capacity of the other hosts, in any dimension's sum, below what
- * the fullest `hosts` hosts hold. 0 (the default): off. */
+ * the fullest `hosts` hosts (at most 8) hold; looked at in the dimensions that the request takes. 0 (the default): off. */
 void allocation_world_headroom(struct allocation_world *world, uint32_t hosts);
 
 /* ---- Placements ---- */

@@ -11,7 +11,7 @@ const struct allocation_strategy *const allocation_strategies[] = {
 	&strategy_worst_fit,     &strategy_random,      &strategy_power_of_d,
 	&strategy_move_to_front, &strategy_dot_product, &strategy_l2_norm,
 	&strategy_cosine,        &strategy_fgd,         &strategy_largest_slot,
-	&strategy_numa_balance,  &strategy_topsis,      &strategy_weighted,
+	&strategy_numa_balance,  &strategy_lifetime,     &strategy_topsis,      &strategy_weighted,
 	       &strategy_ffd,         &strategy_bfd,
 	&strategy_wfd,           &strategy_bcs,         &strategy_guided_ejection,
 	&strategy_greedy_descent, &strategy_annealing, &strategy_lns, &strategy_mmt, &strategy_consolidation,

@@ -105,27 +105,26 @@ static bool deadline_passed(void *data)
 	return g_get_monotonic_time() >= ((struct deadline *)data)->at_us;
 }
 
-gboolean lab_packing_pack(const struct lab_vbp *vbp, const struct allocation_strategy *strategy,
-			  const struct strategy_values *values, guint64 seed, const struct lab_packing_limit *limit,
-			  struct lab_packing_run *run, GError **error)
+gboolean lab_packing_pack(const struct lab_packing_job *job, struct lab_packing_run *run, GError **error)
 {
-	g_autofree gint32 *size = lab_vbp_shuffled(vbp, seed);
+	const struct lab_vbp *vbp = job->vbp;
+	g_autofree gint32 *size = lab_vbp_shuffled(vbp, job->seed);
 	g_autofree guint32 *bin = g_new0(guint32, vbp->n_items + 1);
 	struct pack_problem problem = {
 		.dimensions = vbp->dimensions, .n_items = vbp->n_items, .size = size, .capacity = vbp->capacity
 	};
 	struct pack_solution solution = { .bin = bin };
 	struct deadline deadline = { 0 };
-	struct pack_budget budget = { .steps = limit->steps, .data = &deadline };
+	struct pack_budget budget = { .steps = job->limit.steps, .data = &deadline };
 	gint64 start_us = g_get_monotonic_time();
 	const char *wrong;
 
-	deadline.at_us = start_us + limit->duration_us;
-	if (limit->duration_us)
+	deadline.at_us = start_us + job->limit.duration_us;
+	if (job->limit.duration_us)
 		budget.stop = deadline_passed;
-	if (!strategy->pack->pack(&problem, values, seed, &budget, &solution)) {
-		g_set_error(error, LAB_ERROR, LAB_ERROR_FAILED, "%s: out of memory for %u items", strategy->info.name,
-			    vbp->n_items);
+	if (!job->strategy->pack->pack(&problem, job->values, job->seed, &budget, &solution)) {
+		g_set_error(error, LAB_ERROR, LAB_ERROR_FAILED, "%s: out of memory for %u items",
+			    job->strategy->info.name, vbp->n_items);
 		return FALSE;
 	}
 	*run = (struct lab_packing_run) { .bins = solution.n_bins,
@@ -134,7 +133,8 @@ gboolean lab_packing_pack(const struct lab_vbp *vbp, const struct allocation_str
 					  .elapsed_us = g_get_monotonic_time() - start_us };
 	wrong = pack_check(&problem, &solution);
 	if (wrong)
-		g_set_error(error, LAB_ERROR, LAB_ERROR_FAILED, "%s packed wrongly: %s", strategy->info.name, wrong);
+		g_set_error(error, LAB_ERROR, LAB_ERROR_FAILED, "%s packed wrongly: %s", job->strategy->info.name,
+			    wrong);
 	return !wrong;
 }
 
@@ -144,13 +144,16 @@ static gboolean packing_evaluate(gconstpointer workload, const struct strategy_i
 {
 	const struct packing *packing = workload;
 	const struct allocation_strategy *strategy = allocation_strategy_find(info->name);
+	struct lab_packing_job job = {
+		.vbp = packing->vbp, .strategy = strategy, .values = values, .seed = seed, .limit = packing->limit
+	};
 	struct lab_packing_run run;
 
 	if (!strategy || !strategy->pack) {
 		g_set_error(error, LAB_ERROR, LAB_ERROR_INVALID, "%s packs no batch", info->name);
 		return FALSE;
 	}
-	if (!lab_packing_pack(packing->vbp, strategy, values, seed, &packing->limit, &run, error))
+	if (!lab_packing_pack(&job, &run, error))
 		return FALSE;
 	/* No items: nothing was wasted. Nothing placed of some: nothing can be said. */
 	result->has_score[SCORE_PERFORMANCE] = run.bins || !packing->vbp->n_items;

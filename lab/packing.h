@@ -23,13 +23,18 @@ struct lab_packing_limit {
 /* lab_packing_limit_parse(text, limit, error): "1s", "2ms", "50000". */
 gboolean lab_packing_limit_parse(const char *text, struct lab_packing_limit *limit, GError **error);
 
+struct allocation_strategy;
+struct lab_packing_job {
+	const struct lab_vbp *vbp; /* all borrowed */
+	const struct allocation_strategy *strategy;
+	const struct strategy_values *values;
+	guint64 seed; /* of the shuffle and of the strategy */
+	struct lab_packing_limit limit;
+};
 struct lab_packing_run {
 	guint32 bins, unplaced;
 	guint64 steps;
 	gint64 elapsed_us;
 };
-/* lab_packing_pack(vbp, strategy, values, seed, limit, run, error): once. Fails when the packing is wrong. */
-struct allocation_strategy;
-gboolean lab_packing_pack(const struct lab_vbp *vbp, const struct allocation_strategy *strategy,
-			  const struct strategy_values *values, guint64 seed, const struct lab_packing_limit *limit,
-			  struct lab_packing_run *run, GError **error);
+/* lab_packing_pack(job, run, error): once. Fails when the packing is wrong. */
+gboolean lab_packing_pack(const struct lab_packing_job *job, struct lab_packing_run *run, GError **error);

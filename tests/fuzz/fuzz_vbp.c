@@ -16,7 +16,6 @@ static void pack_all(const struct lab_vbp *vbp)
 	struct pack_problem problem = {
 		.dimensions = vbp->dimensions, .n_items = vbp->n_items, .size = vbp->size, .capacity = vbp->capacity
 	};
-	struct lab_packing_limit limit = { .steps = 200 };
 	struct lab_packing_run run;
 	uint64_t bound = 0;
 	bool ok = pack_bound_dual_feasible(&problem, &bound);
@@ -24,9 +23,12 @@ static void pack_all(const struct lab_vbp *vbp)
 	assert(ok);
 	for (size_t i = 0; i < G_N_ELEMENTS(strategies); i++) {
 		struct strategy_values values;
+		struct lab_packing_job job = {
+			.vbp = vbp, .strategy = strategies[i], .values = &values, .seed = 1, .limit = { .steps = 200 }
+		};
 
 		strategy_values_init(&strategies[i]->info, &values);
-		ok = lab_packing_pack(vbp, strategies[i], &values, 1, &limit, &run, NULL);
+		ok = lab_packing_pack(&job, &run, NULL);
 		assert(ok && run.bins >= bound && run.bins + run.unplaced <= vbp->n_items);
 	}
 }

@@ -10,12 +10,14 @@
  * 1. An item is either in a bin (bin[i], linked in that bin's list) or in the pool (bin[i] == PACK_UNPLACED).
  * 2. room[b] ≥ 0 in all dimensions; without[i] == room[bin[i]] + size[i] for items in bins.
  * 3. cost[i] is the item's penalty in a bin and NO_COST in the pool, so that a scan over all items skips the pool.
+ * 4. pair_cost[b] is up to date (as 2., by refresh()).
  * A pool that runs empty is a packing into one bin less. */
 
-#define NO_COST    UINT32_MAX
-#define NONE       UINT32_MAX
-#define STOP_WORK  (1 << 15) /* items looked at between two looks at the clock */
-#define PAIR_DEPTH 48        /* items of a bin among which pairs are tried */
+#define NO_COST         UINT32_MAX
+#define NONE            UINT32_MAX
+#define STOP_WORK       (1 << 15) /* items looked at between two looks at the clock */
+#define PENALTY_BY_SIZE 10        /* what a full bin's worth of an item has more penalty at first than nothing */
+#define PAIR_DEPTH      48        /* items of a bin among which pairs are tried */
 
 struct ejection {
 	const struct pack_problem *problem;
@@ -28,8 +30,9 @@ struct ejection {
 	uint64_t *size, *without; /* [n][words] */
 	uint64_t *room;           /* [n_bins][words] */
 	uint32_t *bin, *next, *prev, *cost, *penalty, *pool;
-	uint32_t *first; /* [n_bins] */
-	uint32_t *label; /* [n_bins]: the caller's bin number */
+	uint32_t *first;     /* [n_bins] */
+	uint32_t *pair_cost; /* [n_bins]: of the two cheapest items together; NO_COST with less than two */
+	uint32_t *label;     /* [n_bins]: the caller's bin number */
 };
 
 static void ejection_clear(struct ejection *e)
@@ -44,6 +47,7 @@ static void ejection_clear(struct ejection *e)
 	free(e->penalty);
 	free(e->pool);
 	free(e->first);
+	free(e->pair_cost);
 	free(e->label);
 }
 
@@ -66,22 +70,32 @@ static bool ejection_init(struct ejection *e, const struct pack_problem *problem
 	e->penalty = calloc(n, sizeof(*e->penalty));
 	e->pool = calloc(n, sizeof(*e->pool));
 	e->first = calloc(n_bins + 1, sizeof(*e->first));
+	e->pair_cost = calloc(n_bins + 1, sizeof(*e->pair_cost));
 	e->label = calloc(n_bins + 1, sizeof(*e->label));
 	if (e->size && e->without && e->room && e->bin && e->next && e->prev && e->cost && e->penalty && e->pool &&
-	    e->first && e->label)
+	    e->first && e->pair_cost && e->label)
 		return true;
 	ejection_clear(e);
 	return false;
 }
 
+/* After a bin's items changed. */
 static void refresh(struct ejection *e, uint32_t bin)
 {
-	uint32_t words = e->fields.words;
+	const uint64_t *room = e->room + (size_t)bin * e->fields.words;
+	uint32_t words = e->fields.words, low = NO_COST, second = NO_COST;
 
-	for (uint32_t i = e->first[bin]; i != NONE; i = e->next[i])
+	for (uint32_t i = e->first[bin]; i != NONE; i = e->next[i]) {
 		for (uint32_t w = 0; w < words; w++)
-			e->without[(size_t)i * words + w] =
-				e->room[(size_t)bin * words + w] + e->size[(size_t)i * words + w];
+			e->without[(size_t)i * words + w] = room[w] + e->size[(size_t)i * words + w];
+		if (e->cost[i] < low) {
+			second = low;
+			low = e->cost[i];
+		} else if (e->cost[i] < second) {
+			second = e->cost[i];
+		}
+	}
+	e->pair_cost[bin] = second > NO_COST - low ? NO_COST : low + second;
 }
 
 static void link_item(struct ejection *e, uint32_t item, uint32_t bin)
@@ -138,15 +152,20 @@ struct victims {
 	uint32_t bin, n, item[2], cost;
 };
 
-static inline __attribute__((always_inline)) void scan_singles(const struct ejection *e, uint32_t words,
-							       const uint64_t *size, uint32_t from, uint32_t to,
-							       struct victims *best)
+/* Items [from, to). */
+struct range {
+	uint32_t from, to;
+};
+
+/* Inlined for each count of words, so that the inner loop unrolls. */
+static inline __attribute__((always_inline)) void
+scan_singles(const struct ejection *e, uint32_t words, const uint64_t *size, struct range range, struct victims *best)
 {
 	uint64_t need[PACK_DIMENSIONS_MAX];
 
 	for (uint32_t w = 0; w < words; w++)
 		need[w] = e->fields.guard[w] - size[w];
-	for (uint32_t i = from; i < to; i++) {
+	for (uint32_t i = range.from; i < range.to; i++) {
 		uint64_t missing = 0;
 
 		if (e->cost[i] >= best->cost)
@@ -161,16 +180,15 @@ static inline __attribute__((always_inline)) void scan_singles(const struct ejec
 static void find_single(struct ejection *e, const uint64_t *size, struct victims *best)
 {
 	uint32_t start = (uint32_t)strategy_random_below(&e->random, e->n);
+	const struct range ranges[] = { { start, e->n }, { 0, start } };
 
 	for (int half = 0; half < 2; half++) {
-		uint32_t from = half ? 0 : start, to = half ? start : e->n;
-
 		if (e->fields.words == 1)
-			scan_singles(e, 1, size, from, to, best);
+			scan_singles(e, 1, size, ranges[half], best);
 		else if (e->fields.words == 2)
-			scan_singles(e, 2, size, from, to, best);
+			scan_singles(e, 2, size, ranges[half], best);
 		else
-			scan_singles(e, e->fields.words, size, from, to, best);
+			scan_singles(e, e->fields.words, size, ranges[half], best);
 	}
 }
 
@@ -200,7 +218,8 @@ static void find_pair(struct ejection *e, const uint64_t *size, struct victims *
 	uint32_t b = (uint32_t)strategy_random_below(&e->random, e->n_bins);
 
 	for (uint32_t i = 0; i < e->n_bins; i++, b = b + 1 == e->n_bins ? 0 : b + 1)
-		find_pair_in(e, b, size, best);
+		if (e->pair_cost[b] < best->cost)
+			find_pair_in(e, b, size, best);
 }
 
 /* Where no bin gives room by one or two: a random item makes some. */
@@ -305,6 +324,19 @@ static bool fits_some_bin(const struct ejection *e, uint32_t item)
 	return false;
 }
 
+/* Big items are dear from the start. In whole numbers, a dimension at a time. */
+static uint32_t first_penalty(const struct ejection *e, uint32_t item)
+{
+	uint32_t dimensions = e->problem->dimensions;
+	const int32_t *size = e->problem->size + (size_t)item * dimensions, *capacity = e->problem->capacity;
+	int64_t sum = 0;
+
+	for (uint32_t d = 0; d < dimensions; d++)
+		if (size[d] > 0 && capacity[d] > 0)
+			sum += (int64_t)1000 * (size[d] < capacity[d] ? size[d] : capacity[d]) / capacity[d];
+	return 1 + (uint32_t)(sum * PENALTY_BY_SIZE / (1000 * (int64_t)dimensions));
+}
+
 /* number[]: bin of the caller → bin here. */
 static void load(struct ejection *e, const struct pack_solution *solution, const uint32_t *number)
 {
@@ -317,7 +349,7 @@ static void load(struct ejection *e, const struct pack_solution *solution, const
 	for (uint32_t i = 0; i < e->n; i++) {
 		pack_fields_encode(&e->fields, e->problem->size + (size_t)i * e->problem->dimensions,
 				   e->size + (size_t)i * words);
-		e->penalty[i] = 1;
+		e->penalty[i] = first_penalty(e, i);
 		e->cost[i] = NO_COST;
 		e->bin[i] = PACK_UNPLACED;
 		if (solution->bin[i] != PACK_UNPLACED)
@@ -339,6 +371,7 @@ static void close_bin(struct ejection *e, uint32_t bin)
 		eject(e, e->first[bin]);
 	if (bin != last) {
 		e->first[bin] = e->first[last];
+		e->pair_cost[bin] = e->pair_cost[last];
 		e->label[bin] = e->label[last];
 		memcpy(e->room + (size_t)bin * words, e->room + (size_t)last * words, words * sizeof(*e->room));
 		for (uint32_t i = e->first[bin]; i != NONE; i = e->next[i])
@@ -347,7 +380,7 @@ static void close_bin(struct ejection *e, uint32_t bin)
 	e->n_bins--;
 }
 
-/* The bin whose items have the least penalty: first the one with the fewest items. */
+/* The bin whose items have the least penalty together. */
 static uint32_t cheapest_bin(struct ejection *e)
 {
 	uint32_t b = (uint32_t)strategy_random_below(&e->random, e->n_bins), best = b;
@@ -414,9 +447,11 @@ static void search(struct ejection *e, struct pack_budget *budget, struct pack_s
 		return;
 	while (e->n_bins > e->how->at_least && e->n_bins > 1) {
 		for (uint32_t i = 0; i < e->n; i++) {
-			e->penalty[i] = 1;
-			e->cost[i] = e->bin[i] == PACK_UNPLACED ? NO_COST : 1;
+			e->penalty[i] = first_penalty(e, i);
+			e->cost[i] = e->bin[i] == PACK_UNPLACED ? NO_COST : e->penalty[i];
 		}
+		for (uint32_t b = 0; b < e->n_bins; b++)
+			refresh(e, b);
 		close_bin(e, cheapest_bin(e));
 		if (!e->n_pool)
 			save(e, solution);

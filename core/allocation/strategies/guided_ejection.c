@@ -1,13 +1,14 @@
 /* guided-ejection: empty one bin after another, forcing its items into the others.
  *
- * Idea: start from bin-centric selection (from first-fit decreasing with more than 16,384 items). Close a bin; its items wait in a pool. The last one in the pool goes where it
- * fits; where it fits nowhere it is forced into the bin that gives the least for it: one or two of its items leave, those
- * with the lowest penalty. An item's penalty grows each time it fits nowhere, so items that are hard to place stay and easy
- * ones travel. Random swaps between bins after each ejection keep it from circling. When the pool is empty, a bin is
- * saved and the next is closed, down to the lower bound. Instances without any slack are first tried as an exact cover by
- * bins that are full to the last unit (two or three items each), searched in the same way. In given bins, items left out
- * are brought in by the same ejections first. One step of the budget is one item placed, one full
- * bin taken, or one item whose full bins are looked for; without steps it is the start alone, which a time does not cut.
+ * Idea: start from bin-centric selection (from first-fit decreasing with more than 16,384 items). Close a bin; its items
+ * wait in a pool. The last one in the pool goes where it fits; where it fits nowhere it is forced into the bin that gives
+ * the least for it: one or two of its items leave, those with the lowest penalty. An item's penalty starts by its size
+ * and grows each time it fits nowhere, so items that are hard to place stay and easy ones travel. Random swaps between
+ * bins after each ejection keep it from circling. When the pool is empty, what was found is kept and the next bin is
+ * closed, down to the lower bound. Instances without any slack are first tried as an exact cover by bins that are full to
+ * the last unit (two or three items each), searched in the same way. In given bins, items left out are brought in by the
+ * same ejections first. One step of the budget is one item placed, one full bin taken, or one item whose full bins are
+ * looked for; without steps it is the start alone, which a time does not cut short.
  *
  * Source: Nagata and Bräysy, A powerful route minimization heuristic for the vehicle routing problem with time windows,
  * Operations Research Letters, 2009; bins as routes, with swaps as the feasible moves. The pool of items left out as the

@@ -186,7 +186,6 @@ static void check_instance(const char *path, guint64 best)
 	static const char *const names[] = { "ffd", "bfd", "wfd", "bcs", "guided-ejection" };
 	g_autoptr(GError) error = NULL;
 	g_autoptr(lab_vbp_auto) vbp = lab_vbp_load(path, &error);
-	struct lab_packing_limit limit = { .steps = 1000 };
 	struct pack_problem problem;
 	guint64 bound;
 
@@ -199,11 +198,14 @@ static void check_instance(const char *path, guint64 best)
 	g_assert_cmpuint(bound, <=, best);
 	for (guint i = 0; i < G_N_ELEMENTS(names); i++) {
 		const struct allocation_strategy *strategy = allocation_strategy_find(names[i]);
-		struct lab_packing_run run;
 		struct strategy_values values;
+		struct lab_packing_job job = {
+			.vbp = vbp, .strategy = strategy, .values = &values, .seed = 1, .limit = { .steps = 1000 }
+		};
+		struct lab_packing_run run;
 
 		strategy_values_init(&strategy->info, &values);
-		g_assert_true(lab_packing_pack(vbp, strategy, &values, 1, &limit, &run, &error));
+		g_assert_true(lab_packing_pack(&job, &run, &error));
 		g_assert_no_error(error);
 		g_assert_cmpuint(run.unplaced, ==, 0);
 		g_assert_cmpuint(run.bins, >=, bound);

@@ -2,10 +2,10 @@
  * create in pairs, and the same with the linear scan; one JSON object on stdout. Rates are of one
  * thread's CPU time, so that neighbours on the machine do not count; the time of each placement is by the wall clock.
  *
- * The fleet: two NUMA nodes a host, racks of 40 hosts, three zones when relational; a quarter of the hosts keep part of their
- * memory as 2M pages and a twentieth, tainted, as 1G pages; one in ten has one of two more taints. The requests: 1,024 sizes with Zipf
- * popularity (exponent 1). When relational, VMs come in groups of 16 that keep apart by host, spread over hosts, racks and
- * zones, keep apart softly by rack, or stay in one zone. */
+ * The fleet: two NUMA nodes a host, racks of 40 hosts, every third in one of three zones when relational. Two hosts in twenty keep most of their
+ * memory as 2M pages, one half of it as 1G pages, all tainted, so that only who asks for huge pages goes there; one more has
+ * one of two other taints. The requests: 1,024 sizes with Zipf popularity (exponent 1). When relational, VMs come in groups
+ * of 16 that keep apart by host, spread over hosts, racks and zones, keep apart softly by rack, or stay in one zone. */
 #include <inttypes.h>
 #include <malloc.h>
 #include <stdio.h>
@@ -72,9 +72,9 @@ static void add_hosts(struct fleet *fleet, uint32_t n, uint32_t vms_per_host)
 
 			capacity[ALLOCATION_CPU] = vms_per_host * 48000 / 34;
 			capacity[ALLOCATION_MEMORY] = memory;
-			if (kind < 5) {
-				capacity[ALLOCATION_HUGE_2M] = memory / 4;
-				capacity[ALLOCATION_MEMORY] -= memory / 4;
+			if (kind == 3 || kind == 4) {
+				capacity[ALLOCATION_HUGE_2M] = memory / 4 * 3;
+				capacity[ALLOCATION_MEMORY] -= memory / 4 * 3;
 			}
 			if (kind == 5) {
 				capacity[ALLOCATION_HUGE_1G] = memory / 2 / 1024 * 1024;
@@ -82,10 +82,10 @@ static void add_hosts(struct fleet *fleet, uint32_t n, uint32_t vms_per_host)
 			}
 		}
 		host.capacity[0] = host.capacity[1] = 1u << 30;
-		host.taints = kind >= 18 ? 1ull << (kind - 18) : kind == 5 ? 4 : 0;
+		host.taints = kind == 19 ? 1ull << (i & 1) : kind == 5 ? 4 : kind == 3 || kind == 4 ? 8 : 0;
 		host.cpu_level = 3;
 		host.rack = 1 + i / RACK_HOSTS;
-		host.zone = fleet->relational ? 1 + (uint32_t)((uint64_t)i * 3 / n) : 1;
+		host.zone = fleet->relational ? 1 + i / RACK_HOSTS % 3 : 1;
 		if (allocation_world_host_add(fleet->world, &host) == ALLOCATION_NONE)
 			die("out of memory");
 	}
@@ -108,7 +108,7 @@ static void draw_request(struct fleet *fleet, uint32_t which)
 	request->numa = below(fleet, 4) ? ALLOCATION_NUMA_ONE : ALLOCATION_NUMA_ANY;
 	request->tolerates = below(fleet, 10) == 0 ? 3 : 0;
 	if (kind == 0)
-		request->amount[ALLOCATION_HUGE_2M] = memory;
+		request->amount[ALLOCATION_HUGE_2M] = memory, request->tolerates |= 8;
 	else if (kind == 1)
 		request->amount[ALLOCATION_HUGE_1G] = (memory + 1023) / 1024 * 1024, request->tolerates |= 4;
 	else

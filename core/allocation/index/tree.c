@@ -33,14 +33,18 @@ struct entry {
 };
 
 struct allocation_tree {
-	uint32_t n_hosts, capacity; /* capacity: FAN to the power of levels */
+	uint32_t n_hosts, capacity;
 	unsigned levels;
-	struct block *level[LEVELS_MAX]; /* capacity / FAN^(i + 1) blocks each */
-	int64_t *stamp;                  /* by host */
-	uint32_t *dirty;                 /* hosts to bring up to date, each once */
+	struct block *level[LEVELS_MAX]; /* the highest has one block */
+	uint32_t n_blocks[LEVELS_MAX];
+	int64_t *stamp;  /* by host */
+	uint32_t *dirty; /* hosts to bring up to date, each once */
 	uint32_t n_dirty;
 	uint8_t *is_dirty;
 };
+
+/* One lane of a block, compared at once. */
+typedef uint32_t lanes __attribute__((vector_size(FAN * sizeof(uint32_t))));
 
 /* What a host must have at least. */
 struct need {
@@ -76,22 +80,25 @@ static void need_init(struct need *need, const struct allocation_request *reques
 /* The entries of a block that may do, as bits. A host does when every taint that is not tolerated is absent. */
 static unsigned block_may(const struct block *block, const struct need *need)
 {
+	lanes ok = (lanes) { 0 } - 1;
 	unsigned may = 0;
-	uint8_t ok[FAN];
 
-	for (unsigned i = 0; i < FAN; i++)
-		ok[i] = (need->engine == 0 || (block->engines[i] & need->engine)) &&
-			(block->labels[i] & need->labels) == need->labels &&
-			(block->untainted[i] & need->tainted) == need->tainted;
 	for (unsigned n = 0; n < need->n_used; n++) {
-		const uint32_t *lane = block->lane[need->used[n]];
-		uint32_t least = need->lane[need->used[n]];
+		lanes most;
 
-		for (unsigned i = 0; i < FAN; i++)
-			ok[i] &= lane[i] >= least;
+		memcpy(&most, block->lane[need->used[n]], sizeof(most));
+		ok &= (lanes)(most >= need->lane[need->used[n]]);
 	}
 	for (unsigned i = 0; i < FAN; i++)
-		may |= (unsigned)ok[i] << i;
+		may |= (ok[i] & 1) << i;
+	for (unsigned rest = may; rest; rest &= rest - 1) {
+		unsigned i = (unsigned)__builtin_ctz(rest);
+
+		if ((need->engine && !(block->engines[i] & need->engine)) ||
+		    (block->labels[i] & need->labels) != need->labels ||
+		    (block->untainted[i] & need->tainted) != need->tainted)
+			may &= ~(1u << i);
+	}
 	return may;
 }
 
@@ -147,37 +154,62 @@ static void entry_of_block(struct entry *entry, const struct block *block)
 	}
 }
 
-/* Returns whether anything changed. */
-static bool entry_store(struct block *block, unsigned at, const struct entry *entry)
+#define LANES_OTHER (1u << LANES) /* labels, engines, taints or stamp */
+
+/* Returns what changed: a bit for each lane, and LANES_OTHER. */
+static unsigned entry_store(struct block *block, unsigned at, const struct entry *entry)
 {
-	uint32_t changed = block->engines[at] ^ entry->engines;
+	unsigned changed = 0;
 
 	for (unsigned lane = 0; lane < LANES; lane++) {
-		changed |= block->lane[lane][at] ^ entry->lane[lane];
+		changed |= (unsigned)(block->lane[lane][at] != entry->lane[lane]) << lane;
 		block->lane[lane][at] = entry->lane[lane];
 	}
-	bool other = block->labels[at] != entry->labels || block->untainted[at] != entry->untainted ||
-		     block->stamp[at] != entry->stamp;
-
+	if (block->engines[at] != entry->engines || block->labels[at] != entry->labels ||
+	    block->untainted[at] != entry->untainted || block->stamp[at] != entry->stamp)
+		changed |= LANES_OTHER;
 	block->engines[at] = entry->engines;
 	block->labels[at] = entry->labels;
 	block->untainted[at] = entry->untainted;
 	block->stamp[at] = entry->stamp;
-	return changed || other;
+	return changed;
 }
 
+static uint32_t lane_most(const uint32_t lane[FAN])
+{
+	uint32_t most = 0;
+
+	for (unsigned i = 0; i < FAN; i++)
+		most = lane[i] > most ? lane[i] : most;
+	return most;
+}
+
+/* Lanes of an entry that changed may change the same lanes of its box, and no others. */
 static void refresh_host(struct allocation_tree *tree, const struct allocation_world *world, uint32_t host)
 {
 	struct entry entry;
-	uint32_t at = host;
+	uint32_t at = host / FAN;
 
 	entry_of_host(&entry, tree, world, host);
-	for (unsigned level = 0; level < tree->levels; level++) {
+	unsigned changed = entry_store(&tree->level[0][at], host % FAN, &entry);
+	for (unsigned level = 1; level < tree->levels && changed; level++) {
+		const struct block *below = &tree->level[level - 1][at];
 		struct block *block = &tree->level[level][at / FAN];
+		unsigned still = 0;
 
-		if (!entry_store(block, at % FAN, &entry))
-			return;
-		entry_of_block(&entry, block);
+		if (changed & LANES_OTHER) {
+			entry_of_block(&entry, below);
+			still = entry_store(block, at % FAN, &entry);
+		} else {
+			for (unsigned rest = changed; rest; rest &= rest - 1) {
+				unsigned lane = (unsigned)__builtin_ctz(rest);
+				uint32_t most = lane_most(below->lane[lane]);
+
+				still |= (unsigned)(block->lane[lane][at % FAN] != most) << lane;
+				block->lane[lane][at % FAN] = most;
+			}
+		}
+		changed = still;
 		at /= FAN;
 	}
 }
@@ -200,13 +232,11 @@ static void rebuild(struct allocation_tree *tree, const struct allocation_world 
 		entry_of_host(&entry, tree, world, host);
 		entry_store(&tree->level[0][host / FAN], host % FAN, &entry);
 	}
-	uint32_t blocks = tree->capacity / FAN;
 	for (unsigned level = 1; level < tree->levels; level++) {
-		for (uint32_t i = 0; i < blocks; i++) {
+		for (uint32_t i = 0; i < tree->n_blocks[level - 1]; i++) {
 			entry_of_block(&entry, &tree->level[level - 1][i]);
 			entry_store(&tree->level[level][i / FAN], i % FAN, &entry);
 		}
-		blocks /= FAN;
 	}
 	tree->n_dirty = 0;
 	if (tree->is_dirty)
@@ -239,12 +269,13 @@ static void release(struct allocation_tree *tree)
 static bool build(struct allocation_tree *tree, const struct allocation_world *world)
 {
 	tree->n_hosts = allocation_world_n_hosts(world);
-	for (tree->capacity = FAN, tree->levels = 1; tree->capacity < tree->n_hosts && tree->levels < LEVELS_MAX - 1;
-	     tree->levels++)
-		tree->capacity *= FAN;
+	tree->capacity = tree->n_hosts + tree->n_hosts / 4 + FAN;
 	uint32_t blocks = tree->capacity;
-	for (unsigned level = 0; level < tree->levels; level++) {
-		blocks /= FAN;
+	for (tree->levels = 0; tree->levels == 0 || blocks > 1; tree->levels++) {
+		unsigned level = tree->levels;
+
+		blocks = (blocks + FAN - 1) / FAN;
+		tree->n_blocks[level] = blocks;
 		tree->level[level] = calloc(blocks, sizeof(struct block));
 		if (!tree->level[level])
 			return false;
@@ -435,7 +466,7 @@ size_t allocation_tree_bytes(const struct allocation_tree *tree)
 {
 	size_t bytes = sizeof(*tree) + tree->capacity * (sizeof(*tree->stamp) + sizeof(*tree->dirty) + 1);
 
-	for (uint32_t level = 0, blocks = tree->capacity; level < tree->levels; level++)
-		bytes += (blocks /= FAN) * sizeof(struct block);
+	for (unsigned level = 0; level < tree->levels; level++)
+		bytes += tree->n_blocks[level] * sizeof(struct block);
 	return bytes;
 }

@@ -9,7 +9,8 @@ static void test_declared(void)
 	size_t bad = 0;
 	const char *wrong = strategy_registry_check(&allocation_registry, &bad);
 
-	g_assert_cmpstr(wrong, ==, NULL);
+	if (wrong)
+		g_error("%s: %s", allocation_strategies[bad]->info.name, wrong);
 	for (size_t i = 0; i < allocation_n_strategies; i++) {
 		const struct allocation_strategy *strategy = allocation_strategies[i];
 

@@ -107,7 +107,8 @@ static bool gather(struct preemption *preemption)
 		n++;
 	}
 	preemption->n_victims = n;
-	qsort(preemption->victims, n, sizeof(*preemption->victims), compare_victims);
+	if (n > 0)
+		qsort(preemption->victims, n, sizeof(*preemption->victims), compare_victims);
 	return true;
 }
 

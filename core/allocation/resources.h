@@ -100,7 +100,7 @@ struct allocation_spread {
 #define ALLOCATION_MEMBER_MAX  4
 
 enum allocation_numa {
-	ALLOCATION_NUMA_ONE,   /* all on one node */
+	ALLOCATION_NUMA_ONE, /* all on one node */
 	/* Evenly over exactly `numa_nodes` nodes: in whole vCPUs and pages where it is whole, remainders to the
 	 * lowest-numbered. */
 	ALLOCATION_NUMA_SPLIT,

@@ -213,7 +213,7 @@ static void step(struct run *run)
 static void test_model(void)
 {
 	guint64 base = seed();
-	guint n_runs = g_getenv("POLDER_TEST_LONG") != NULL ? 20000 : 500;
+	guint n_runs = g_getenv("POLDER_TEST_LONG") != NULL ? 20000 : 150;
 
 	for (guint i = 0; i < n_runs; i++) {
 		struct run run;
@@ -290,7 +290,7 @@ static void test_rebuild(void)
 /* Many more operations than the naive model can follow: counted again now and then. */
 static void test_churn(void)
 {
-	guint n = g_getenv("POLDER_TEST_LONG") != NULL ? 5000000 : 200000;
+	guint n = g_getenv("POLDER_TEST_LONG") != NULL ? 5000000 : 100000;
 	struct run run;
 
 	run_init(&run, seed(), 300);

@@ -64,7 +64,7 @@ static const struct allocation_migration drain_host = {
 	.plan = drain_plan,
 };
 
-const struct allocation_migration *const allocation_migrations[] = { &drain_host };
+const struct allocation_migration *const allocation_migrations[] = { &drain_host, &allocation_migration_empty_fewest };
 const size_t allocation_n_migrations = sizeof allocation_migrations / sizeof allocation_migrations[0];
 
 const struct allocation_migration *allocation_migration_find(const char *name)

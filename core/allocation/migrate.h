@@ -22,6 +22,7 @@ struct allocation_migration {
 };
 #define ALLOCATION_MOVES_MAX 256 /* n_max is never more */
 
+extern const struct allocation_migration allocation_migration_empty_fewest; /* migrate_fewest.c */
 extern const struct allocation_migration *const allocation_migrations[];
 extern const size_t allocation_n_migrations;
 const struct allocation_migration *allocation_migration_find(const char *name);

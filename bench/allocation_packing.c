@@ -60,10 +60,10 @@ static void run_instance(const char *path, guint64 seed, struct entry *entries, 
 	sums->items += vbp->n_items;
 	sums->bound += bound;
 	for (int i = 0; i < n_entries; i++) {
+		struct lab_packing_job job = { vbp, entries[i].strategy, &entries[i].values, seed, entries[i].limit };
 		struct lab_packing_run run;
 
-		if (!lab_packing_pack(vbp, entries[i].strategy, &entries[i].values, seed, &entries[i].limit, &run,
-				      &error))
+		if (!lab_packing_pack(&job, &run, &error))
 			die(path, error);
 		if (run.unplaced)
 			die("items left out", NULL);

@@ -64,7 +64,9 @@ static void refused_cpus(GString *text, const struct reason_case *why, guint bes
 	guint64 has = is_small ? at->record.cpus : vcpus_free(why->accounts, best);
 
 	g_string_append_printf(text, "no host has %" G_GUINT64_FORMAT " %s: ", why->demand->cpus,
-			       is_small ? "CPUs" : "vCPUs free");
+			       is_small                 ? "CPUs"
+			       : why->demand->cpus == 1 ? "vCPU free"
+							: "vCPUs free");
 	if (why->accounts->n_present == 1)
 		g_string_append_printf(text, "%s has %" G_GUINT64_FORMAT, at->name, has);
 	else if (is_small)

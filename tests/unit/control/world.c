@@ -77,6 +77,7 @@ void world_put_vm(struct world *world, struct wish wish)
 {
 	g_autofree char *key = g_strconcat("/vm/", wish.name, NULL);
 	struct vm vm;
+	char *text;
 
 	noun_init(&vm_noun, &vm);
 	g_free(vm.name);
@@ -94,7 +95,13 @@ void world_put_vm(struct world *world, struct wish wish)
 	vm.run = wish.run ? wish.run : 1;
 	vm.ephemeral = wish.ephemeral;
 	vm.desired = wish.desired;
-	world_put_text(world, key, noun_to_json(&vm_noun, &vm));
+	text = noun_to_json(&vm_noun, &vm);
+	if (wish.members) {
+		g_autofree char *plain = text;
+
+		text = g_strdup_printf("%.*s,%s}", (int)strlen(plain) - 1, plain, wish.members);
+	}
+	world_put_text(world, key, text);
 	noun_clear(&vm_noun, &vm);
 }
 

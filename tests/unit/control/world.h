@@ -18,6 +18,7 @@ struct wish {
 	guint64 cpus, memory, run;
 	gboolean ephemeral;
 	int desired;
+	const char *members; /* more of the record, as JSON members; NULL: none */
 };
 
 void world_init(struct world *world);

@@ -127,9 +127,20 @@ def page(show):
     return "\n".join(lines)
 
 
+COMPARED = """`polder strategy select FAMILY --trace T` compares them: every candidate is evaluated with several seeds on the same
+workload, and each seed leaves another tenth of what came in it out, so that the 95 % intervals (Student's t) show how
+much an outcome owes to the very workload. Ranked is the efficiency `wp·P + wa·A' + ws·S` of the mean scores, with A' =
+min(1, −log10(1 − A) / 4); `--weights` sets the weights, and one of a score that is missing goes to the others. The lead of
+the winner is also told seed by seed. `--require availability>=0.99` is compared with raw scores and figures.
+
+`polder strategy optimize FAMILY NAME --trace T --budget 5000` searches the declared parameters on the first part of the trace
+(differential evolution from a Latin hypercube, then a coordinate search) and judges the best on the rest, against the
+defaults: a gain is one whose interval lies above 0."""
+
+
 def index(families):
     lines = ["# Strategies", "", "Made by `docs/generate-strategies.py` from the comment at the head of each strategy's "
-             "source; `polder strategy show NAME` tells the same.", ""]
+             "source; `polder strategy show NAME` tells the same.", "", COMPARED, ""]
     for family, shows in families:
         lines += [f"## {family}", "", "| strategy | kind | what it does |", "|---|---|---|"]
         for show in shows:

@@ -10,9 +10,8 @@
 #include "lab/trace_rows.h"
 
 #define HOUR_US       3600000000.0
-#define SOFT_WEIGHT   100
 #define DOMINANT_UNIT 1099511627776.0 /* 2^40: shares are summed as whole numbers, so that nothing drifts */
-#define ENGINE        1u
+#define ENGINE        1u              /* every host offers it, every VM needs it */
 
 enum slot_state { SLOT_OUTSIDE, SLOT_PLACED, SLOT_REFUSED };
 
@@ -197,45 +196,6 @@ static void host_close(struct run *run, guint32 host)
 
 /* ---- Events ---- */
 
-static void request_numa(const struct run *run, const struct trace_event *event, struct allocation_request *request)
-{
-	guint32 split_over = run->replay->options.split_over_mib;
-
-	if (event->numa_nodes > 1) {
-		request->numa = ALLOCATION_NUMA_SPLIT;
-		request->numa_nodes = event->numa_nodes;
-	} else if (event->numa_nodes == 1) {
-		request->numa = ALLOCATION_NUMA_ONE;
-	} else if (split_over == 0) {
-		request->numa = ALLOCATION_NUMA_ANY;
-	} else if (event->memory_mib > split_over && run->n_nodes > 1) {
-		request->numa = ALLOCATION_NUMA_SPLIT;
-		request->numa_nodes = 2;
-	} else {
-		request->numa = ALLOCATION_NUMA_ONE;
-	}
-}
-
-static void request_make(const struct run *run, const struct trace_event *event, const struct slot *slot,
-			 struct allocation_request *request)
-{
-	memset(request, 0, sizeof *request);
-	request->amount[ALLOCATION_CPU] = event->cpus_milli;
-	request->amount[ALLOCATION_MEMORY] = event->memory_mib;
-	request->engine = ENGINE;
-	request->priority = event->priority;
-	request->tenant = slot->tenant;
-	request->batch = event->batch;
-	request_numa(run, event, request);
-	if (run->replay->options.apart == REPLAY_APART_NO || !slot->group)
-		return;
-	request->member_of[0] = slot->group;
-	request->term[0].group = slot->group;
-	request->term[0].level = ALLOCATION_HOST;
-	request->term[0].anti = true;
-	request->term[0].soft_weight = run->replay->options.apart == REPLAY_APART_SOFT ? SOFT_WEIGHT : 0;
-}
-
 static void decide(struct run *run, guint32 class_id, struct allocation_decision *decision)
 {
 	guint64 before = meter_now_ns();
@@ -283,19 +243,23 @@ static gboolean create(struct run *run, const struct trace_event *event, GError 
 {
 	const struct trace *trace = run->replay->trace;
 	struct slot *slot = slot_get(run, event->slot);
+	struct trace_event named = *event; /* with what is derived */
 	struct allocation_request request;
 	struct allocation_fit fit;
 	guint32 class_id, vm;
 
-	slot->group = trace->has_groups ? event->group : event->batch;
-	slot->tenant = trace->has_tenants ? event->tenant : derive_tenant(&run->derive, event->batch);
+	named.group = trace->has_groups ? event->group : event->batch;
+	named.tenant = trace->has_tenants ? event->tenant : derive_tenant(&run->derive, event->batch);
+	slot->group = named.group;
+	slot->tenant = named.tenant;
 	slot->cpus_milli = event->cpus_milli;
 	slot->memory_mib = event->memory_mib;
 	slot->dominant = dominant(run, event);
 	slot->state = SLOT_REFUSED;
 	run->asked += slot->dominant;
 	run->outcome->requests++;
-	request_make(run, event, slot, &request);
+	replay_request_make(&run->replay->options, run->n_nodes, &named, &request);
+	request.engine = ENGINE;
 	class_id = allocation_world_class(run->world, &request);
 	if (class_id == ALLOCATION_NONE)
 		return out_of_memory(error);

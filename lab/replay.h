@@ -56,3 +56,8 @@ gboolean replay_run(const struct replay *replay, struct replay_outcome *outcome,
 
 /* replay_can(strategy): NULL, or why it can't follow VMs that come and go (static text). */
 const char *replay_can(const struct allocation_strategy *strategy);
+
+/* replay_request_make(options, n_nodes, event, request): what a create asks for, without engine; `n_nodes`: most NUMA nodes
+ * of a host of the fleet; tenant and group as they shall be. */
+void replay_request_make(const struct replay_options *options, guint32 n_nodes, const struct trace_event *event,
+			 struct allocation_request *request);

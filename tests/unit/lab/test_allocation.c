@@ -14,7 +14,7 @@ static void test_options(void)
 		{ "hosts=0x0", "neither a shape" }, { "racks=0", "1 to 100000" },
 		{ "split-over=-1", "GiB" },         { "lifetime=long", "midpoint, shortest or longest" },
 		{ "tune-until=soon", "like 1.5d" }, { "apart=maybe", "no, soft or hard" },
-		{ "samples=0", "from 1" },          { "migrate=nosuch", "known: drain-host" },
+		{ "samples=0", "from 1" },          { "migrate=nosuch", "there is no such policy; known: " },
 		{ "max-per-vm=-1", "like 0.05" },   { "colour=red", "unknown; known: hosts" },
 		{ "nothing", "write name=value" },
 	};
@@ -42,7 +42,7 @@ static void test_notes(void)
 	g_assert_nonnull(strstr(text->str, "none were given"));
 	g_assert_nonnull(strstr(text->str, "racks: of 40 hosts"));
 	g_assert_null(strstr(text->str, "Zipf")); /* it names tenants */
-	g_assert_cmpint(workload->tune_until_us, ==, G_GINT64_CONSTANT(21600000000));
+	g_assert_cmpint(workload->tune_until_us - workload->trace->first_us, ==, G_GINT64_CONSTANT(21600000000));
 	lab_allocation_family.free(workload);
 }
 

@@ -245,7 +245,7 @@ static const struct option lab_allocation_options[] = {
 	{ "strategy", 0, "NAMES", .doc = "all (default), or names separated by commas: first-fit,best-fit." },
 	{ "param", 0, "NAME=VALUE", .repeat = TRUE, .doc = "A parameter of the one strategy named. May be repeated." },
 	{ "option", 'o', "NAME=VALUE", .repeat = TRUE,
-	  .doc = "Of the replay: racks, split-over, lifetime, tune-until, apart, samples, migrate, max-per-vm; of "
+	  .doc = "Of the replay: racks, split-over, lifetime, tune-until, apart, samples, migrate, max-per-vm, leave-out; of "
 		 "packing: budget. "
 		 "May be repeated." },
 	{ "seed", 0, "N", .doc = "The first seed (default 1)." },

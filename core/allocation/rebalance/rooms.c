@@ -15,7 +15,7 @@ static uint32_t level_of(const struct rebalance_rooms *rooms, const struct alloc
 	const struct allocation_host_state *state = &allocation_world_hosts(world)[host];
 	uint32_t best = 0;
 
-	if (!state->present || !state->powered || state->cordoned || !state->n_vms)
+	if (host == rooms->shunned || !state->present || !state->powered || state->cordoned || !state->n_vms)
 		return ROOMS_LEVELS;
 	for (uint32_t n = 0; n < state->n_nodes; n++) {
 		const uint32_t *free = state->node[n].free;
@@ -99,7 +99,7 @@ static void measure(struct rebalance_rooms *rooms, const struct allocation_world
 
 bool rebalance_rooms_init(struct rebalance_rooms *rooms, const struct allocation_world *world)
 {
-	*rooms = (struct rebalance_rooms) { 0 };
+	*rooms = (struct rebalance_rooms) { .shunned = ALLOCATION_NONE };
 	memset(rooms->first, 0xff, sizeof rooms->first);
 	measure(rooms, world);
 	for (uint32_t host = 0; host < allocation_world_n_hosts(world); host++)

@@ -8,6 +8,7 @@
 
 struct rebalance_rooms {
 	uint32_t n_hosts, room_for;
+	uint32_t shunned; /* a host being emptied, in no bucket; ALLOCATION_NONE: none. Set by the owner, then update */
 	uint32_t *next, *prev; /* [hosts] in a bucket; ALLOCATION_NONE ends */
 	uint16_t *level;       /* [hosts]; ROOMS_LEVELS: in none (away, empty or cordoned) */
 	uint32_t first[ROOMS_LEVELS];

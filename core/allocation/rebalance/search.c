@@ -252,6 +252,17 @@ uint32_t rebalance_vms_on(const struct allocation_world *world, uint32_t host, u
 	return n;
 }
 
+static void shun(struct rebalance_search *search, uint32_t host)
+{
+	uint32_t before = search->rooms.shunned;
+
+	search->rooms.shunned = host;
+	if (before != ALLOCATION_NONE)
+		rebalance_rooms_update(&search->rooms, search->world, before);
+	if (host != ALLOCATION_NONE)
+		rebalance_rooms_update(&search->rooms, search->world, host);
+}
+
 bool rebalance_search_empty(struct rebalance_search *search, uint32_t host, const uint8_t *skip, bool *emptied)
 {
 	uint32_t before = search->plan->n_steps, n, *vms;
@@ -261,17 +272,24 @@ bool rebalance_search_empty(struct rebalance_search *search, uint32_t host, cons
 	*emptied = false;
 	if (!vms)
 		return false;
+	shun(search, host);
 	for (uint32_t i = 0; i < n && ok && goes_on; i++) {
 		struct allocation_fit fit;
 
-		goes_on = rebalance_search_may(search, vms[i]) &&
-			  rebalance_best_fit(search->world, &search->rooms, vms[i], skip, &fit);
-		if (goes_on)
+		goes_on = rebalance_search_may(search, vms[i]);
+		if (goes_on && !rebalance_best_fit(search->world, &search->rooms, vms[i], skip, &fit)) {
+			ok = rebalance_search_make_room(search, vms[i], skip, &fit);
+			goes_on = ok && fit.host != ALLOCATION_NONE;
+		}
+		/* Making room was a move, too. */
+		goes_on = goes_on && rebalance_search_may(search, vms[i]);
+		if (goes_on && ok)
 			ok = rebalance_search_move(search, vms[i], &fit);
 	}
 	*emptied = ok && goes_on;
 	if (!*emptied)
 		rebalance_search_undo(search, before);
+	shun(search, ALLOCATION_NONE);
 	free(vms);
 	return ok;
 }

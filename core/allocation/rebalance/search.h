@@ -41,6 +41,11 @@ bool rebalance_search_move(struct rebalance_search *search, uint32_t vm, const s
 /* rebalance_search_undo(search, n_steps): take back the moves after the first n_steps. */
 void rebalance_search_undo(struct rebalance_search *search, uint32_t n_steps);
 
+/* rebalance_search_make_room(search, vm, skip, fit): where no host takes `vm`, one smaller VM is moved off a host that then does,
+ * and `fit` is there; on host ALLOCATION_NONE, and nothing moved, when that did not help. false: out of memory. */
+bool rebalance_search_make_room(struct rebalance_search *search, uint32_t vm, const uint8_t *skip,
+				struct allocation_fit *fit);
+
 /* rebalance_search_empty(search, host, skip): move all off the host, or nothing. `*emptied` says which. false: out of
  * memory. */
 bool rebalance_search_empty(struct rebalance_search *search, uint32_t host, const uint8_t *skip, bool *emptied);

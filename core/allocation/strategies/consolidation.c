@@ -1,9 +1,9 @@
 /* consolidation: empties the least used hosts, whole or not at all, so that they can be powered off.
  *
  * Idea: hosts in order of what they hold, the least first. Every VM of such a host goes, largest first, to the host with
- * the least room that takes it (best fit) among those that stay; when one VM finds no place, the whole host is left as it
- * was. Hosts that are empty stay empty, and a host that took VMs is not emptied later, so that no VM moves twice. Each
- * move is made after the ones before it and only into room that is there then.
+ * the least room that takes it (best fit) among those that stay; where none does, one smaller VM is first moved out of its
+ * way. When one VM finds no place, the whole host is left as it was. Hosts that are empty stay empty, and one that took VMs
+ * is not emptied later. Each move is made after the ones before it and only into room that is there then.
  *
  * Source: Murtazaev and Oh, Sercon: Server Consolidation Algorithm using Live Migration of Virtual Machines for Green
  * Computing, IETE Technical Review, 2011.
@@ -29,8 +29,8 @@ static const struct strategy_parameter parameters[] = {
 	{ .name = "patience",
 	  .type = STRATEGY_INTEGER,
 	  .min = 1,
-	  .max = 100000,
-	  .initial = 64,
+	  .max = 1e7,
+	  .initial = 100000,
 	  .doc = "Give up after this many hosts in a row that could not be emptied." },
 	{ .name = "most-used-percent",
 	  .type = STRATEGY_NUMBER,

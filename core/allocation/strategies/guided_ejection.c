@@ -18,8 +18,10 @@
  * Complexity: O(n × dimensions) a step (about a microsecond at 500 items), bin-centric selection before it; an exact cover
  * takes O(n²) to find its candidates.
  *
- * Loses: a decision a millisecond sooner is bcs or ffd. It gives no proof: it goes on to the end of its budget unless the
- * lower bound is met. With a hundred thousand items a step takes long and a bin saved is a small gain.
+ * Loses: a decision a millisecond sooner is bcs or ffd. It gives no proof and goes on to the end of its budget unless the
+ * lower bound is met. With a hundred thousand items a step takes long, and a bin saved is a small gain. Farthest from the
+ * optimum with 500 items of which two or three share a bin: up to 2 % after a third of a second, while of the
+ * instances with a known optimum it finds that on more than four in five.
  */
 #include "core/allocation/pack/cover.h"
 #include "core/allocation/pack/ejection.h"

@@ -78,7 +78,7 @@ static void test_events(void)
 	g_autoptr(trace_auto) trace =
 		load("# a comment\n" EVENTS "0,host,h1,8,16384,,r1,2,,,,\n0,host,h2,8,16384,,r2,2,,,,\n"
 		     "0.5,create,\"a,b\",2,2048,red,db,,,,,\r\n\n"
-		     "1,create,c,0.5,512,blue,,2,-5,h1,first-fit,\"said \"\"no\"\"\"\n"
+		     "1,create,c,0.5004,512,blue,,2,-5,h1,first-fit,\"said \"\"no\"\"\"\n"
 		     "2,refuse,d,64,512,,,,,,,\n"
 		     "3,delete,\"a,b\",,,,,,,,,\n4,create,\"a,b\",2,2048,red,db,,,,,\n");
 	g_autofree char *text = events(trace);
@@ -88,7 +88,7 @@ static void test_events(void)
 	g_assert_cmpuint(trace->n_refused, ==, 1);
 	g_assert_cmpuint(trace->fleet->hosts->len, ==, 2);
 	g_assert_cmpuint(g_array_index(trace->fleet->hosts, struct allocation_host, 1).rack, ==, 2);
-	g_assert_cmpuint(event[1].cpus_milli, ==, 500);
+	g_assert_cmpuint(event[1].cpus_milli, ==, 501); /* never less than asked for */
 	g_assert_cmpint(event[1].priority, ==, -5);
 	g_assert_cmpuint(event[1].numa_nodes, ==, 2);
 	g_assert_cmpuint(event[0].tenant, ==, event[4].tenant);

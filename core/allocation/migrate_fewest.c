@@ -1,8 +1,8 @@
 /* empty-fewest: hosts with the fewest VMs are emptied, whole, onto the fullest hosts that take them.
  *
- * Looks only when VMs have left and more hosts are on than the VMs there need, with a slack; then, every few minutes, host by
- * host, fewest VMs first: that frees a host for the least moves. VMs younger than an hour mostly end by themselves, so a host
- * with more than one of them waits. A host is emptied whole or not at all; each VM, largest first, goes where it leaves least. */
+ * Looks only when VMs have left and more hosts are on than the VMs there need, then, every few minutes, host by
+ * host, fewest VMs first: that frees a host for the least moves. VMs younger than half an hour mostly end by themselves, so a host
+ * with more than three of them waits. A host is emptied whole or not at all; each VM, largest first, goes where it leaves least. */
 #include "core/allocation/migrate.h"
 
 #include <math.h>
@@ -14,10 +14,9 @@
 #define LOOK_EVERY_MS 300000
 #define HOSTS_A_LOOK  20
 #define FAILURES_MAX  6
-#define VMS_MAX       24
-#define YOUNG_MS      3600000
-#define YOUNG_MAX     1
-#define SLACK         1.03
+#define VMS_MAX       20
+#define YOUNG_MS      1800000
+#define YOUNG_MAX     3
 
 struct fewest {
 	int64_t look_ms;
@@ -93,7 +92,7 @@ static bool worth_looking(const struct allocation_world *world)
 	for (unsigned d = 0; d < 2; d++)
 		if (capacity[d] > 0 && used[d] / capacity[d] > need)
 			need = used[d] / capacity[d];
-	return on - need * on * SLACK >= 1;
+	return on - need * on >= 1;
 }
 
 static bool may_empty(const struct allocation_world *world, const struct allocation_host_state *host, int64_t now_ms)

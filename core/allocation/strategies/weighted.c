@@ -36,7 +36,7 @@ static const struct strategy_parameter parameters[] = {
 	WEIGHT("rest", -10, 1, "Of the larger share left, CPU or memory, summed over nodes."),
 	WEIGHT("fragmentation", -10, 1, "Of eight vCPUs' worth of gaps that can no longer be sold."),
 	WEIGHT("size-mix", -10, 0.1, "Of small VMs beside large ones on a host, and large beside small."),
-	WEIGHT("node-imbalance", -10, 0, "Of the imbalance between NUMA nodes."),
+	WEIGHT("node-imbalance", -10, 0.5, "Of the imbalance between NUMA nodes."),
 	WEIGHT("shape-imbalance", -10, 0, "Of the imbalance of CPU against memory left."),
 	WEIGHT("order", -10, 0, "Of a hundred hosts further down the list."),
 	WEIGHT("node-rest", -10, 0, "Of the CPU share left on the nodes the VM goes to."),

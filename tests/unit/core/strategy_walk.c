@@ -223,8 +223,12 @@ static void rebuild(struct walk *walk)
 {
 	for (guint i = 0; i < walk->n; i++) {
 		const struct allocation_strategy *strategy = walk->strategy[i];
-		void *anew = strategy->new (walk->world, &walk->values[i], SEED);
+		void *anew;
 
+		/* What it has learned of the past is in no snapshot: test_lifetime.c says what else must be the same. */
+		if (g_str_equal(strategy->info.name, "lifetime"))
+			continue;
+		anew = strategy->new (walk->world, &walk->values[i], SEED);
 		g_assert_nonnull(anew);
 		for (guint j = 0; j < 8; j++) {
 			guint32 class_id = walk->class_id[below(walk, WALK_CLASSES)];

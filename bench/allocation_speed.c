@@ -331,13 +331,13 @@ int main(int argc, char **argv)
 		die("nothing to do, or out of memory");
 	strategy_random_init(&fleet.random, strtoull(argv[6], NULL, 10));
 	size_t before = held();
+	draw_requests(&fleet); /* first: the same for every number of hosts */
 	add_hosts(&fleet, n_hosts, per_host);
 	struct strategy_values values;
 	strategy_values_init(&fleet.strategy->info, &values);
 	fleet.state = fleet.strategy->new (fleet.world, &values, 1);
 	if (!fleet.state)
 		die("out of memory");
-	draw_requests(&fleet);
 	size_t with_hosts = held();
 	double filling = fill(&fleet, n_hosts, vms_max);
 	size_t with_vms = held();

@@ -288,14 +288,51 @@ static void search_single(struct search *search)
 	search_tries(search, CELLS_LEVELS);
 }
 
+/* Whether one node has what is asked: then the host's only fits are such nodes, and the cells have told of them. */
+static bool one_node_has(const struct search *search, uint32_t number)
+{
+	const struct allocation_host_state *host = &search->hosts[number];
+
+	if (search->request->numa != ALLOCATION_NUMA_ANY || search->request->exclusive_cores)
+		return false;
+	for (unsigned node = 0; node < host->n_nodes; node++) {
+		const uint32_t *amount = host->node[node].free;
+
+		if (amount[0] >= search->need[0] && amount[1] >= search->need[1] && amount[2] >= search->need[2] &&
+		    amount[3] >= search->need[3])
+			return true;
+	}
+	return false;
+}
+
+/* Zones that have tries of their own and are ruled out, as bits. */
+static unsigned zones_closed(const struct search *search)
+{
+	unsigned closed = 0;
+
+	for (uint32_t i = 0; i < search->cells->n_zones; i++)
+		closed |= (unsigned)!cells_zone_allows(search->world, search->request, search->cells->zones[i]) << i;
+	return closed;
+}
+
+static bool is_closed(const struct search *search, unsigned closed, uint32_t host)
+{
+	for (; closed; closed &= closed - 1)
+		if (search->cells->zones[__builtin_ctz(closed)] == search->hosts[host].zone)
+			return true;
+	return false;
+}
+
 static void search_wide(struct search *search, uint32_t class_id)
 {
 	struct allocation_tree *tree = search->cells->tree;
+	unsigned closed = zones_closed(search);
 	uint32_t host = 0;
 
 	while ((host = allocation_tree_next(tree, search->world, search->request, host)) != ALLOCATION_NONE) {
 		struct allocation_fit fits[ALLOCATION_NODES_MAX];
-		unsigned n = allocation_world_fits(search->world, search->request, host, fits);
+		bool out = one_node_has(search, host) || is_closed(search, closed, host);
+		unsigned n = out ? 0 : allocation_world_fits(search->world, search->request, host, fits);
 		uint32_t penalty =
 			n && search->soft ? allocation_world_penalty(search->world, search->request, host) : 0;
 

@@ -323,27 +323,33 @@ static bool is_closed(const struct search *search, unsigned closed, uint32_t hos
 	return false;
 }
 
+struct wide {
+	struct search *search;
+	uint32_t class_id;
+	unsigned closed;
+};
+
+static void visit_wide(void *data, uint32_t host)
+{
+	const struct wide *wide = data;
+	struct search *search = wide->search;
+	struct allocation_fit fits[ALLOCATION_NODES_MAX];
+
+	if (one_node_has(search, host) || is_closed(search, wide->closed, host))
+		return;
+	unsigned n = allocation_world_fits(search->world, search->request, host, fits);
+	uint32_t penalty = n && search->soft ? allocation_world_penalty(search->world, search->request, host) : 0;
+
+	for (unsigned i = 0; i < n; i++)
+		offer(search, penalty, allocation_cells_cost(search->cells, search->world, wide->class_id, &fits[i]),
+		      host * CELLS_SLOTS + (uint32_t)__builtin_ctz(fits[i].nodes), fits[i].nodes);
+}
+
 static void search_wide(struct search *search, uint32_t class_id)
 {
-	struct allocation_tree *tree = search->cells->tree;
-	unsigned closed = zones_closed(search);
-	uint32_t host = 0;
+	struct wide wide = { .search = search, .class_id = class_id, .closed = zones_closed(search) };
 
-	while ((host = allocation_tree_next(tree, search->world, search->request, host)) != ALLOCATION_NONE) {
-		struct allocation_fit fits[ALLOCATION_NODES_MAX];
-		bool out = one_node_has(search, host) || is_closed(search, closed, host);
-		unsigned n = out ? 0 : allocation_world_fits(search->world, search->request, host, fits);
-		uint32_t penalty =
-			n && search->soft ? allocation_world_penalty(search->world, search->request, host) : 0;
-
-		for (unsigned i = 0; i < n; i++) {
-			uint32_t slot = host * CELLS_SLOTS + (uint32_t)__builtin_ctz(fits[i].nodes);
-
-			offer(search, penalty, allocation_cells_cost(search->cells, search->world, class_id, &fits[i]),
-			      slot, fits[i].nodes);
-		}
-		host++;
-	}
+	allocation_tree_each(search->cells->tree, search->world, search->request, visit_wide, &wide);
 }
 
 static void search_init(struct search *search, struct allocation_cells *cells, const struct allocation_world *world,

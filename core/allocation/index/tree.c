@@ -383,6 +383,36 @@ uint32_t allocation_tree_next(struct allocation_tree *tree, const struct allocat
 	return next_under(tree, &need, tree->levels - 1, 0, from);
 }
 
+struct each {
+	const struct allocation_tree *tree;
+	struct need need;
+	void (*visit)(void *data, uint32_t host);
+	void *data;
+};
+
+static void each_under(const struct each *each, unsigned level, uint32_t block_at)
+{
+	for (unsigned may = block_may(&each->tree->level[level][block_at], &each->need); may; may &= may - 1) {
+		uint32_t entry = block_at * FAN + (uint32_t)__builtin_ctz(may);
+
+		if (level == 0)
+			each->visit(each->data, entry);
+		else
+			each_under(each, level - 1, entry);
+	}
+}
+
+void allocation_tree_each(struct allocation_tree *tree, const struct allocation_world *world,
+			  const struct allocation_request *request, void (*visit)(void *data, uint32_t host),
+			  void *data)
+{
+	struct each each = { .tree = tree, .visit = visit, .data = data };
+
+	refresh(tree, world);
+	need_init(&each.need, request);
+	each_under(&each, tree->levels - 1, 0);
+}
+
 int64_t allocation_tree_stamp(const struct allocation_tree *tree, uint32_t host)
 {
 	return tree->stamp[host];

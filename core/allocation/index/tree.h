@@ -26,6 +26,11 @@ bool allocation_tree_update(struct allocation_tree *tree, const struct allocatio
 uint32_t allocation_tree_next(struct allocation_tree *tree, const struct allocation_world *world,
 			      const struct allocation_request *request, uint32_t from);
 
+/* allocation_tree_each(tree, world, request, visit, data): all of them, in order. */
+void allocation_tree_each(struct allocation_tree *tree, const struct allocation_world *world,
+			  const struct allocation_request *request, void (*visit)(void *data, uint32_t host),
+			  void *data);
+
 /* The stamp of a host is when the latest of its VMs was placed; ALLOCATION_STAMP_NEVER without VMs. */
 #define ALLOCATION_STAMP_NEVER INT64_MIN
 int64_t allocation_tree_stamp(const struct allocation_tree *tree, uint32_t host);

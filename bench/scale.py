@@ -63,13 +63,49 @@ def everywhere(path, jobs):
     return time.monotonic() - began
 
 
+def reserve(path, count, batch, prefix="r"):
+    """Reserve `count` sim VMs in requests of `batch`; {name: host} of those that were placed."""
+    placed, lock = {}, threading.Lock()
+    requests = [list(range(start, min(start + batch, count))) for start in range(0, count, batch)]
+    errors = []
+
+    def work():
+        connection = Connection(path)
+        while True:
+            with lock:
+                if not requests or errors:
+                    return
+                numbers = requests.pop()
+            try:
+                body = {"vms": [dict(SPEC, name=f"{prefix}{number:05d}") for number in numbers]}
+                answer = json.loads(connection.ask("POST", "/v1/batch/vms", body))
+            except (RuntimeError, OSError) as error:
+                errors.append(error)
+                return
+            with lock:
+                placed.update({vm["name"]: vm["host"] for vm in answer["vms"] if vm["created"]})
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]
+    return placed
+
+
 def names(count):
     return [f"s{i:05d}" for i in range(count)]
 
 
+def vms(path):
+    return json.loads(Connection(path).ask("GET", "/v1/vms"))["vms"]
+
+
 def states(path):
     counts = {}
-    for vm in json.loads(Connection(path).ask("GET", "/v1/vms"))["vms"]:
+    for vm in vms(path):
         counts[vm["status"]["state"]] = counts.get(vm["status"]["state"], 0) + 1
     return counts
 

@@ -9,6 +9,7 @@
 
 #include "daemon/agent/link.h"
 #include "daemon/control/control.h"
+#include "daemon/history/history.h"
 #include "daemon/model/dirs.h"
 #include "daemon/store/cache.h"
 #include "daemon/store/store.h"

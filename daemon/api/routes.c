@@ -286,6 +286,14 @@ const struct route routes[] = {
 	  .operation = "rollbackStrategy",
 	  .response_schema = "StrategyChoice",
 	  .doc = "Back to the strategy that was at work before." },
+	{ .method = "GET",
+	  .path = "/v1/trace/{name}",
+	  .handle = trace_get,
+	  .status = 200,
+	  .operation = "getTrace",
+	  .content_type = "text/csv; charset=utf-8",
+	  .doc = "What was asked, placed, refused and removed here in a family of decisions (allocation), as the lab's "
+		 "event trace." },
 
 	{ .method = "GET",
 	  .path = "/v1/images",

@@ -44,6 +44,7 @@ def run(build, _runs, report):
         report.note(f"{name}: {out['vms']:,} VMs, {out['classes']:,} classes, CPU {100 * out['cpu_full']:.1f} % full, "
                     f"{out['refused']:,} refused")
         report.figure(f"placements, {name}", "index", out["pairs_per_s"], "/s", goal and (goal, False))
+        report.figure(f"placements while filling, {name}", "index", out["fill_per_s"], "/s")
         report.figure(f"placements, {name}", "scan", out["scan_per_s"], "/s")
         report.figure(f"index ÷ scan, {name}", "index", out["ratio"], "×")
         if hosts in (40, 200) and shutil.which("hspace"):

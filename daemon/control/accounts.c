@@ -164,7 +164,7 @@ void accounts_discharge(struct accounts *accounts, struct charge *charge)
 	allocation_placer_remove(accounts->placer, charge->vm, (gint64)accounts->now_ms);
 	g_ptr_array_index(accounts->owners, charge->vm) = NULL;
 	accounts_release(accounts, charge->held);
-	accounts->freed |= charge->real;
+	accounts->freed = TRUE;
 	accounts->epoch++;
 	host->n_charges--;
 	*charge = (struct charge) { 0 };

@@ -284,7 +284,6 @@ static gboolean make_charged(struct making *making, const struct account_pool *p
 	request->priority = (int32_t)making->demand->priority - 500;
 	request->pool = pool ? pool->index : 0;
 	make_numa(request, making->demand);
-	make_tenant(making);
 	return make_amounts(making, pool);
 }
 
@@ -308,6 +307,7 @@ gboolean accounts_make(struct accounts *accounts, const struct demand *demand, c
 		out->charged = host ? host->record.simulated : accounts->n_simulated > 0;
 	else
 		out->charged = TRUE;
+	make_tenant(&making);
 	if ((out->charged && !make_charged(&making, pool)) || !make_labels(&making) || !make_members(&making) ||
 	    !make_terms(&making, demand->affinity, FALSE, &terms) ||
 	    !make_terms(&making, demand->anti_affinity, TRUE, &terms) || !make_spreads(&making)) {

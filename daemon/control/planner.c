@@ -282,7 +282,12 @@ void planner_waits(struct planner *planner, struct entry *entry, gboolean waits)
 {
 	if (entry->waiting == waits)
 		return;
+	if (entry->counted)
+		planner->following--;
 	entry->waiting = waits;
+	entry->counted = waits && entry->follows;
+	if (entry->counted)
+		planner->following++;
 	if (waits) {
 		entry->waiting_since = ++planner->counter;
 		g_hash_table_add(planner->waiting, entry);

@@ -19,8 +19,9 @@
  *   no      refused           none       delete /plan/NAME: no agent ever saw it
  *   no      none              yes        a plan with `remove`: an agent still has what nobody wants
  *
- * A VM that is wanted stopped and has ended takes nothing (accounts.h). While no host is known nothing is refused: VMs
- * wait. Those who wait come first by priority, then by whose pool's turn it is (dominant-resource fairness), then by age.
+ * A VM that is wanted stopped and has ended takes nothing (accounts.h). While no host is known (or only simulated ones and
+ * the VM is real), nothing is refused: VMs wait. Those who wait come first by priority, then by whose pool's turn it is
+ * (dominant-resource fairness), then by age.
  *
  * A VM for which there is room only if VMs of lower priority stop waits for them without a plan: theirs say stopped and
  * `preempted`, and they start again, on the same host and as a new run, when there is room. VMs of a gang wait without a

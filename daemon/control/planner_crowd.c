@@ -68,7 +68,7 @@ static char *member_place(struct planner *planner, struct entry *entry)
 		reason_explain(accounts, &demand, &request, &why);
 		reason = reason_refused(&why);
 	} else {
-		accounts_charge(accounts, &entry->charge, &demand, &request, &decision.fit, entry);
+		planner_charge(planner, entry, &demand, &request, &decision.fit);
 		entry->grant = g_new0(struct grant, 1);
 		entry->grant->decision = decision;
 	}

@@ -110,6 +110,17 @@ void planner_grant_write(struct planner *planner, struct entry *entry, struct re
 	noun_clear(&plan_noun, &plan);
 }
 
+/* Who comes may be the one that others wait for. */
+void planner_charge(struct planner *planner, struct entry *entry, const struct demand *demand,
+		    struct account_request *request, const struct allocation_fit *fit)
+{
+	if (planner->following && request->request.member_of[0]) {
+		planner->accounts.freed = TRUE;
+		planner->accounts.epoch++;
+	}
+	accounts_charge(&planner->accounts, &entry->charge, demand, request, fit, entry);
+}
+
 /* Refused already, as it is now. */
 static gboolean says_so(const struct records *records)
 {
@@ -142,7 +153,7 @@ static gboolean place(struct planner *planner, struct entry *entry, struct recor
 		why.runner_up = ALLOCATION_NONE;
 	why.decision = decision;
 	planner_grant_write(planner, entry, records, &why, write);
-	accounts_charge(accounts, &entry->charge, &demand, request, &decision.fit, entry);
+	planner_charge(planner, entry, &demand, request, &decision.fit);
 	planner_waits(planner, entry, FALSE);
 	return TRUE;
 }
@@ -153,6 +164,7 @@ static void entry_rank(struct planner *planner, struct entry *entry, const struc
 	const struct account_pool *pool =
 		accounts_pool_find(&planner->accounts, vm->pool && *vm->pool ? vm->pool : "default");
 
+	entry->follows = (vm->affinity && *vm->affinity) || (vm->spread && *vm->spread);
 	entry->priority = (guint)vm->priority;
 	entry->pool = pool ? pool->index : 0;
 }
@@ -169,7 +181,8 @@ gboolean planner_place(struct planner *planner, struct entry *entry, struct reco
 
 	entry_rank(planner, entry, &records->vm);
 	planner_waits(planner, entry, TRUE);
-	if (accounts->n_present == 0)
+	/* Real hosts report when their agents start; simulated ones are there at once. */
+	if (accounts->n_present <= (demand_is_sim(&demand) ? 0 : accounts->n_simulated))
 		return FALSE;
 	accounts->now_ms = MAX(accounts->now_ms, (guint64)MAX(records->vm.created_at, 0) / 1000);
 	if (records->vm.gang && *records->vm.gang && records->vm.gang_size > 1)
@@ -258,7 +271,7 @@ gboolean planner_start(struct planner *planner, struct entry *entry, struct reco
 		plan->nodes = node_names(fit.nodes);
 		g_free(plan->reason);
 		plan->reason = reason_start(accounts, host, &demand);
-		accounts_charge(accounts, &entry->charge, &demand, &request, &fit, entry);
+		planner_charge(planner, entry, &demand, &request, &fit);
 		planner_waits(planner, entry, FALSE);
 		planner_write_plan(write, records, plan);
 	}

@@ -26,6 +26,8 @@ struct entry {
 	gboolean waiting : 1;    /* wanted and without a host: in `waiting` */
 	gboolean settled : 1;    /* the plan answers the VM, and no status can change that */
 	gboolean ephemeral : 1;
+	gboolean follows : 1; /* others' coming may let it in: it has affinity or a spread … */
+	gboolean counted : 1; /* … and is counted in `following`, as it waits */
 };
 
 /* VMs that are placed together. */
@@ -54,6 +56,7 @@ struct planner {
 	GHashTable *adrift;   /* set of struct entry with pool_missing */
 	GHashTable *evicting; /* set of struct entry with victims */
 	struct accounts accounts;
+	guint following; /* of those that wait */
 	guint64 counter;
 	gint64 revision; /* highest seen */
 };
@@ -94,6 +97,8 @@ gboolean planner_preempt(struct planner *planner, struct entry *entry, const str
 			 const struct account_request *request);
 void planner_preempt_end(struct planner *planner, struct entry *entry);
 /* Shared by both. */
+void planner_charge(struct planner *planner, struct entry *entry, const struct demand *demand,
+		    struct account_request *request, const struct allocation_fit *fit);
 gboolean planner_refuse(struct planner *planner, struct records *records, struct planner_write *write, char *reason,
 			const struct reason_case *why);
 void planner_grant_write(struct planner *planner, struct entry *entry, struct records *records,

@@ -10,19 +10,19 @@
 #define MOVES_MAX      100000u
 #define MOVES_DEFAULT  20u
 
-static void answer(struct request *request, JsonObject *object, const GError *error)
+static void answer(struct request *request, JsonObject *object, GError **error)
 {
 	if (object)
 		request_object(request, 200, object);
 	else
-		request_fail(request, error);
+		request_fail(request, *error);
 }
 
 void vms_explain(struct request *request)
 {
 	g_autoptr(GError) error = NULL;
 
-	answer(request, control_explain_vm(request->api->config.control, request->name, &error), error);
+	answer(request, control_explain_vm(request->api->config.control, request->name, &error), &error);
 }
 
 /* The body is a VM as for creating one; its image and name do not matter, and it is charged what a running one would be. */
@@ -42,7 +42,7 @@ void vms_dry_run(struct request *request)
 		return;
 	}
 	vm.owner_uid = request->peer_uid;
-	answer(request, control_explain(request->api->config.control, &vm, &error), error);
+	answer(request, control_explain(request->api->config.control, &vm, &error), &error);
 	noun_clear(&vm_noun, &vm);
 }
 
@@ -56,7 +56,7 @@ void capacity_get(struct request *request)
 		return;
 	}
 	vm.owner_uid = request->peer_uid;
-	answer(request, control_capacity(request->api->config.control, &vm, CAPACITY_LIMIT, &error), error);
+	answer(request, control_capacity(request->api->config.control, &vm, CAPACITY_LIMIT, &error), &error);
 	noun_clear(&vm_noun, &vm);
 }
 
@@ -71,5 +71,5 @@ void rebalance_get(struct request *request)
 		request_fail(request, error);
 		return;
 	}
-	answer(request, control_rebalance(request->api->config.control, strategy, NULL, max_moves, &error), error);
+	answer(request, control_rebalance(request->api->config.control, strategy, NULL, max_moves, &error), &error);
 }

@@ -15,7 +15,20 @@ static void append_host(GString *out, const struct api *api, const struct store_
 	record_append(out, &host_noun, kv->value, NULL, 0);
 	g_string_append(out, ",\"spec\":{");
 	record_append(out, &host_spec_noun, spec ? spec->value : NULL, NULL, 0);
-	g_string_append(out, "}}");
+	g_string_append_c(out, '}');
+}
+
+/* Only told of one host: it is counted anew for each. */
+static void append_usage(GString *out, const struct api *api, const char *name)
+{
+	JsonObject *usage = control_host_usage(api->config.control, name, NULL);
+	g_autoptr(JsonNode) node = usage ? json_node_init_object(json_node_alloc(), usage) : NULL;
+	g_autofree char *text = node ? json_to_string(node, FALSE) : NULL;
+
+	if (text)
+		g_string_append_printf(out, ",\"usage\":%s", text);
+	if (usage)
+		json_object_unref(usage);
 }
 
 struct list {
@@ -31,6 +44,7 @@ static gboolean list_add(const struct store_kv *kv, gpointer user_data)
 	if (list->n++)
 		g_string_append_c(list->out, ',');
 	append_host(list->out, list->api, kv);
+	g_string_append_c(list->out, '}');
 	return TRUE;
 }
 
@@ -60,6 +74,8 @@ static void answer(struct request *request, guint status, const char *name)
 	}
 	out = g_string_new(NULL);
 	append_host(out, request->api, kv);
+	append_usage(out, request->api, name);
+	g_string_append_c(out, '}');
 	request_json(request, status, out);
 }
 

@@ -186,14 +186,25 @@ static JsonObject *ruled_out_schema(void)
 	return add(schema, "text", schema_typed("string", "For people: 12 lack memory."));
 }
 
+static JsonObject *texts(const char *doc, const char *const *names)
+{
+	JsonObject *schema = closed_object(doc);
+
+	for (; *names; names++)
+		add(schema, *names, schema_typed("string", NULL));
+	return schema;
+}
+
 static JsonObject *recorded_schema(void)
 {
-	JsonObject *schema = closed_object("What was recorded when it was decided.");
+	JsonObject *schema =
+		texts("What was recorded when it was decided.",
+		      (const char *const[]) { "host", "reason", "strategy", "step", "runner_up", "relief", NULL });
 
-	for (const char *const *name =
-		     (const char *const[]) { "host", "reason", "strategy", "step", "runner_up", "relief", NULL };
-	     *name; name++)
-		add(schema, *name, schema_typed("string", NULL));
+	add(schema, "refused", schema_typed("boolean", NULL));
+	add(schema, "nodes", strings(NULL));
+	add(schema, "parameters", strings(NULL));
+	add(schema, "seed", int64(NULL));
 	add(schema, "score", number(NULL));
 	add(schema, "ruled_out", strings(NULL));
 	return add(schema, "decided_revision", int64(NULL));
@@ -234,34 +245,34 @@ static JsonObject *capacity_schema(void)
 	return add(schema, "first_out", array_of(out, "What runs out, most hosts first."));
 }
 
-static JsonObject *texts(const char *doc, const char *const *names)
-{
-	JsonObject *schema = closed_object(doc);
-
-	for (; *names; names++)
-		add(schema, *names, schema_typed("string", NULL));
-	return schema;
-}
-
 static JsonObject *drain_schema(void)
 {
 	JsonObject *schema = closed_object("Where a host's VMs would go.");
 
 	add(schema, "host", schema_typed("string", NULL));
 	add(schema, "moves",
-	    array_of(texts(NULL, (const char *const[]) { "vm", "to", "reason", NULL }), "In an order that works."));
+	    array_of(texts(NULL, (const char *const[]) { "vm", "from", "to", "reason", NULL }),
+		     "In an order that works."));
 	return add(schema, "stuck",
 		   array_of(texts(NULL, (const char *const[]) { "vm", "reason", NULL }), "VMs with nowhere to go."));
 }
 
 static JsonObject *rebalance_schema(void)
 {
+	static const char *const counts[] = { "hosts_used_before", "hosts_used_after", "overloaded_before",
+					      "overloaded_after",  "hosts_emptied",    NULL };
 	JsonObject *schema = closed_object("Moves that would improve the whole; none is carried out.");
+	JsonObject *gain = closed_object("Figures before and after.");
 
 	add(schema, "strategy", schema_typed("string", NULL));
 	add(schema, "moves",
 	    array_of(texts(NULL, (const char *const[]) { "vm", "from", "to", NULL }), "In an order that works."));
-	return add(schema, "gain", schema_typed("object", "Figures before and after, and what the moves cost."));
+	add(schema, "memory_moved_bytes", int64("What the moves cost."));
+	for (const char *const *figure = counts; *figure; figure++)
+		add(gain, *figure, schema_typed("integer", NULL));
+	add(gain, "imbalance_before", number(NULL));
+	add(gain, "imbalance_after", number(NULL));
+	return add(schema, "gain", gain);
 }
 
 static JsonObject *pool_schema(void)
@@ -275,6 +286,22 @@ static JsonObject *pool_schema(void)
 	add(usage, "total", strings("Of all hosts."));
 	json_object_set_boolean_member(usage, "nullable", TRUE);
 	return add(schema, "usage", usage);
+}
+
+static JsonObject *host_schema(void)
+{
+	JsonObject *schema = noun_schema(&host_noun, NOUN_FROM_STORE), *node = closed_object("A NUMA node.");
+	JsonObject *usage = closed_object("What is given out, in the answer about one host.");
+
+	add(schema, "spec", schema_reference("HostSpec"));
+	add(node, "free", strings(NULL));
+	add(node, "total", strings(NULL));
+	add(usage, "vms", schema_typed("integer", NULL));
+	add(usage, "free", strings(NULL));
+	add(usage, "total", strings("Overcommit in, its own reserve off."));
+	add(usage, "nodes", array_of(node, NULL));
+	json_object_set_object_member(json_object_get_object_member(schema, "properties"), "usage", usage);
+	return schema;
 }
 
 static JsonObject *host_create_schema(void)
@@ -310,8 +337,6 @@ static JsonObject *host_created_schema(void)
 
 static void add_decisions(JsonObject *all)
 {
-	JsonObject *host = noun_schema(&host_noun, NOUN_FROM_STORE);
-
 	json_object_set_object_member(all, "Explanation", explanation_schema());
 	json_object_set_object_member(all, "Capacity", capacity_schema());
 	json_object_set_object_member(all, "Drain", drain_schema());
@@ -320,7 +345,7 @@ static void add_decisions(JsonObject *all)
 	json_object_set_object_member(all, "PoolCreate", noun_schema(&pool_noun, NOUN_FROM_CREATE));
 	json_object_set_object_member(all, "PoolUpdate", noun_schema(&pool_noun, NOUN_FROM_UPDATE));
 	json_object_set_object_member(all, "PoolList", list_of("pools", "Pool"));
-	json_object_set_object_member(all, "Host", add(host, "spec", schema_reference("HostSpec")));
+	json_object_set_object_member(all, "Host", host_schema());
 	json_object_set_object_member(all, "HostSpec", noun_schema(&host_spec_noun, NOUN_FROM_STORE));
 	json_object_set_object_member(all, "HostUpdate", noun_schema(&host_spec_noun, NOUN_FROM_UPDATE));
 	json_object_set_object_member(all, "HostCreate", host_create_schema());

@@ -87,8 +87,10 @@ static void test_schemas(void)
 	assert_schema(schemas, "VmPlan", &plan_noun, NOUN_FROM_STORE);
 	assert_schema(schemas, "VmCreate", &vm_noun, NOUN_FROM_CREATE);
 	assert_schema(schemas, "VmUpdate", &vm_noun, NOUN_FROM_UPDATE);
-	assert_schema(schemas, "Host", &host_noun, NOUN_FROM_STORE);
-	assert_schema(schemas, "Pool", &pool_noun, NOUN_FROM_STORE);
+	assert_schema(schemas, "HostSpec", &host_spec_noun, NOUN_FROM_STORE);
+	assert_schema(schemas, "HostUpdate", &host_spec_noun, NOUN_FROM_UPDATE);
+	assert_schema(schemas, "PoolCreate", &pool_noun, NOUN_FROM_CREATE);
+	assert_schema(schemas, "StrategyChoice", &strategy_choice_noun, NOUN_FROM_STORE);
 	assert_schema(schemas, "ImageStatus", &image_status_noun, NOUN_FROM_STORE);
 	assert_schema(schemas, "ImageCreate", &image_noun, NOUN_FROM_CREATE);
 	for (gsize i = 0; i < vm_noun.n_fields; i++)
@@ -112,52 +114,109 @@ static JsonObject *response_schema(JsonObject *document, const char *path, const
 		"schema");
 }
 
+static JsonObject *named_schema(JsonObject *document, const char *name)
+{
+	JsonObject *components = json_object_get_object_member(document, "components");
+
+	return json_object_get_object_member(json_object_get_object_member(components, "schemas"), name);
+}
+
+#define SIM_VM "{\"image\":\"tiny\",\"engine\":\"sim\"}"
+
+static const struct expected {
+	const char *method, *template, *path, *body;
+	guint status;
+	const char *schema; /* when the answer is another than the operation's own */
+} calls[] = {
+	{ "GET", "/v1/version", "/v1/version", NULL, 200 },
+	{ "GET", "/v1/vms", "/v1/vms", NULL, 200 },
+	{ "POST", "/v1/vms", "/v1/vms?wait_ms=5000",
+	  "{\"name\":\"web\",\"image\":\"tiny\",\"publish\":[\"8080:80\"],\"cmdline\":\"a \\\"b\\\" \\\\ c\"}", 201 },
+	{ "POST", "/v1/vms", "/v1/vms", "{\"name\":\"web\",\"image\":\"tiny\"}", 409 },
+	{ "PUT", "/v1/vms/{name}", "/v1/vms/web",
+	  "{\"image\":\"tiny\",\"publish\":[\"8080:80\"],\"cmdline\":\"a \\\"b\\\" \\\\ c\"}", 200 },
+	{ "PUT", "/v1/vms/{name}", "/v1/vms/web", "{\"image\":\"tiny\"}", 409 },
+	{ "PUT", "/v1/vms/{name}", "/v1/vms/other", "{\"image\":\"tiny\"}", 201 },
+	{ "POST", "/v1/vms", "/v1/vms", "{\"image\":\"tiny\",\"memory_bytes\":10993660348661760}", 409 },
+	{ "GET", "/v1/vms/{name}", "/v1/vms/web", NULL, 200 },
+	{ "GET", "/v1/vms", "/v1/vms", NULL, 200 },
+	{ "PATCH", "/v1/vms/{name}", "/v1/vms/web", "{\"restart\":\"always\"}", 200 },
+	{ "POST", "/v1/vms/{name}/pause", "/v1/vms/web/pause?wait_ms=5000", NULL, 200 },
+	{ "POST", "/v1/vms/{name}/start", "/v1/vms/web/start", NULL, 409 },
+	{ "POST", "/v1/vms/{name}/resume", "/v1/vms/web/resume?wait_ms=5000", NULL, 200 },
+	{ "DELETE", "/v1/vms/{name}", "/v1/vms/web", NULL, 409 },
+	{ "POST", "/v1/vms/{name}/stop", "/v1/vms/web/stop?wait_ms=5000", "{\"timeout_ms\":0}", 200 },
+	{ "POST", "/v1/vms/{name}/stop", "/v1/vms/web/stop?wait_ms=5000", NULL, 200 },
+	{ "POST", "/v1/vms/{name}/start", "/v1/vms/web/start?wait_ms=5000", NULL, 200 },
+	{ "DELETE", "/v1/vms/{name}", "/v1/vms/web?force=true&wait_ms=5000", NULL, 200 },
+	{ "GET", "/v1/vms/{name}", "/v1/vms/web", NULL, 404 },
+	{ "GET", "/v1/vms/{name}/exec", "/v1/vms/other/exec", NULL, 400 },
+	{ "GET", "/v1/vms/{name}/console", "/v1/vms/none/console", NULL, 404 },
+	{ "GET", "/v1/vms/{name}/logs", "/v1/vms/none/logs", NULL, 404 },
+	{ "GET", "/v1/hosts", "/v1/hosts", NULL, 200 },
+	{ "GET", "/v1/hosts/{name}", "/v1/hosts/h1", NULL, 200 },
+	{ "GET", "/v1/hosts/{name}", "/v1/hosts/h2", NULL, 404 },
+	{ "GET", "/v1/pools", "/v1/pools", NULL, 200 },
+	{ "GET", "/v1/images", "/v1/images", NULL, 200 },
+	{ "POST", "/v1/images", "/v1/images", "{\"name\":\"rom\",\"firmware\":\"/rom\"}", 201 },
+	{ "POST", "/v1/images", "/v1/images", "{\"name\":\"rom\",\"firmware\":\"/rom\"}", 409 },
+	{ "POST", "/v1/images", "/v1/images", "{\"name\":\"x\"}", 400 },
+	{ "GET", "/v1/images/{name}", "/v1/images/rom", NULL, 200 },
+	{ "POST", "/v1/images/{name}/build", "/v1/images/rom/build", NULL, 200 },
+	{ "DELETE", "/v1/images/{name}", "/v1/images/rom", NULL, 200 },
+	{ "DELETE", "/v1/images/{name}", "/v1/images/tiny", NULL, 409 },
+	{ "POST", "/v1/vms", "/v1/vms?dry_run=true", "{\"image\":\"tiny\"}", 200, "Explanation" },
+	{ "POST", "/v1/vms", "/v1/vms?dry_run=true", "{\"image\":\"tiny\",\"memory_bytes\":10993660348661760}", 200,
+	  "Explanation" },
+	{ "GET", "/v1/vms/{name}/explain", "/v1/vms/other/explain", NULL, 200 },
+	{ "GET", "/v1/vms/{name}/explain", "/v1/vms/none/explain", NULL, 404 },
+	{ "POST", "/v1/hosts", "/v1/hosts",
+	  "{\"engine\":\"sim\",\"count\":3,\"shape\":\"2x4c8G\",\"labels\":[\"disk=ssd\"],\"hosts_per_rack\":2}", 201 },
+	{ "POST", "/v1/hosts", "/v1/hosts", "{\"engine\":\"qemu\",\"shape\":\"2x4c8G\"}", 400 },
+	{ "POST", "/v1/hosts", "/v1/hosts", "{\"engine\":\"sim\",\"shape\":\"2x4c\"}", 400 },
+	{ "POST", "/v1/hosts", "/v1/hosts", "{\"engine\":\"sim\",\"shape\":\"2x4c8G\",\"count\":-1}", 400 },
+	{ "POST", "/v1/batch/vms", "/v1/batch/vms", "{\"vms\":[" SIM_VM "," SIM_VM "]}", 200 },
+	{ "POST", "/v1/batch/vms", "/v1/batch/vms", "{\"vms\":[]}", 200 },
+	{ "POST", "/v1/batch/vms", "/v1/batch/vms",
+	  "{\"vms\":[{\"name\":\"other\",\"image\":\"tiny\"},{\"image\":\"tiny\",\"memory_bytes\":10993660348661760}]}",
+	  200 },
+	{ "POST", "/v1/batch/vms", "/v1/batch/vms", "{\"vms\":[" SIM_VM ",{\"image\":\"none\"}]}", 404 },
+	{ "POST", "/v1/batch/vms", "/v1/batch/vms", "{\"vms\":[1]}", 400 },
+	{ "GET", "/v1/hosts", "/v1/hosts", NULL, 200 },
+	{ "PATCH", "/v1/hosts/{name}", "/v1/hosts/h1", "{\"labels\":[\"rack=r1\"],\"cpu_overcommit_percent\":400}",
+	  200 },
+	{ "PATCH", "/v1/hosts/{name}", "/v1/hosts/h1", "{\"labels\":[\"=\"]}", 400 },
+	{ "POST", "/v1/hosts/{name}/drain", "/v1/hosts/sim-0001/drain", NULL, 200 },
+	{ "POST", "/v1/hosts/{name}/drain", "/v1/hosts/none/drain", NULL, 404 },
+	{ "POST", "/v1/hosts/{name}/uncordon", "/v1/hosts/sim-0001/uncordon", NULL, 200 },
+	{ "DELETE", "/v1/hosts/{name}", "/v1/hosts/h1", NULL, 409 },
+	{ "DELETE", "/v1/hosts/{name}", "/v1/hosts/sim-0003", NULL, 200 },
+	{ "POST", "/v1/capacity", "/v1/capacity", SIM_VM, 200 },
+	{ "GET", "/v1/rebalance", "/v1/rebalance?max_moves=3", NULL, 200 },
+	{ "GET", "/v1/rebalance", "/v1/rebalance?strategy=first-fit", NULL, 404 },
+	{ "POST", "/v1/pools", "/v1/pools", "{\"name\":\"gold\",\"reserve\":[\"cpu=1\"],\"limit\":[\"cpu=2\"]}", 201 },
+	{ "POST", "/v1/pools", "/v1/pools", "{\"name\":\"gold\"}", 409 },
+	{ "POST", "/v1/pools", "/v1/pools", "{\"name\":\"bad\",\"reserve\":[\"cpu=1000000\"]}", 409 },
+	{ "POST", "/v1/pools", "/v1/pools", "{\"name\":\"bad\",\"parent\":\"none\"}", 404 },
+	{ "GET", "/v1/pools/{name}", "/v1/pools/gold", NULL, 200 },
+	{ "PATCH", "/v1/pools/{name}", "/v1/pools/gold", "{\"shares\":2000}", 200 },
+	{ "GET", "/v1/pools", "/v1/pools", NULL, 200 },
+	{ "DELETE", "/v1/pools/{name}", "/v1/pools/gold", NULL, 200 },
+	{ "DELETE", "/v1/pools/{name}", "/v1/pools/default", NULL, 409 },
+	{ "GET", "/v1/strategies/{name}", "/v1/strategies/allocation", NULL, 200 },
+	{ "GET", "/v1/strategies/{name}", "/v1/strategies/none", NULL, 404 },
+	{ "POST", "/v1/strategies/{name}/rollback", "/v1/strategies/allocation/rollback", NULL, 409 },
+	{ "PUT", "/v1/strategies/{name}", "/v1/strategies/allocation", "{\"name\":\"worst-fit\",\"reason\":\"a test\"}",
+	  200 },
+	{ "PUT", "/v1/strategies/{name}", "/v1/strategies/allocation", "{\"name\":\"none\"}", 404 },
+	{ "PUT", "/v1/strategies/{name}", "/v1/strategies/allocation", "{\"name\":\"ffd\"}", 404 },
+	{ "POST", "/v1/strategies/{name}/rollback", "/v1/strategies/allocation/rollback", NULL, 200 },
+	{ "GET", "/v1/trace/{name}", "/v1/trace/none", NULL, 404 },
+	{ "GET", "/v1/events", "/v1/events?since=x", NULL, 400 },
+};
+
 static void test_answers(void)
 {
-	static const struct {
-		const char *method, *template, *path, *body;
-		guint status;
-	} calls[] = {
-		{ "GET", "/v1/version", "/v1/version", NULL, 200 },
-		{ "GET", "/v1/vms", "/v1/vms", NULL, 200 },
-		{ "POST", "/v1/vms", "/v1/vms?wait_ms=5000",
-		  "{\"name\":\"web\",\"image\":\"tiny\",\"publish\":[\"8080:80\"],\"cmdline\":\"a \\\"b\\\" \\\\ c\"}",
-		  201 },
-		{ "POST", "/v1/vms", "/v1/vms", "{\"name\":\"web\",\"image\":\"tiny\"}", 409 },
-		{ "PUT", "/v1/vms/{name}", "/v1/vms/web",
-		  "{\"image\":\"tiny\",\"publish\":[\"8080:80\"],\"cmdline\":\"a \\\"b\\\" \\\\ c\"}", 200 },
-		{ "PUT", "/v1/vms/{name}", "/v1/vms/web", "{\"image\":\"tiny\"}", 409 },
-		{ "PUT", "/v1/vms/{name}", "/v1/vms/other", "{\"image\":\"tiny\"}", 201 },
-		{ "POST", "/v1/vms", "/v1/vms", "{\"image\":\"tiny\",\"memory_bytes\":10993660348661760}", 409 },
-		{ "GET", "/v1/vms/{name}", "/v1/vms/web", NULL, 200 },
-		{ "GET", "/v1/vms", "/v1/vms", NULL, 200 },
-		{ "PATCH", "/v1/vms/{name}", "/v1/vms/web", "{\"restart\":\"always\"}", 200 },
-		{ "POST", "/v1/vms/{name}/pause", "/v1/vms/web/pause?wait_ms=5000", NULL, 200 },
-		{ "POST", "/v1/vms/{name}/start", "/v1/vms/web/start", NULL, 409 },
-		{ "POST", "/v1/vms/{name}/resume", "/v1/vms/web/resume?wait_ms=5000", NULL, 200 },
-		{ "DELETE", "/v1/vms/{name}", "/v1/vms/web", NULL, 409 },
-		{ "POST", "/v1/vms/{name}/stop", "/v1/vms/web/stop?wait_ms=5000", "{\"timeout_ms\":0}", 200 },
-		{ "POST", "/v1/vms/{name}/stop", "/v1/vms/web/stop?wait_ms=5000", NULL, 200 },
-		{ "POST", "/v1/vms/{name}/start", "/v1/vms/web/start?wait_ms=5000", NULL, 200 },
-		{ "DELETE", "/v1/vms/{name}", "/v1/vms/web?force=true&wait_ms=5000", NULL, 200 },
-		{ "GET", "/v1/vms/{name}", "/v1/vms/web", NULL, 404 },
-		{ "GET", "/v1/vms/{name}/exec", "/v1/vms/other/exec", NULL, 400 },
-		{ "GET", "/v1/vms/{name}/console", "/v1/vms/none/console", NULL, 404 },
-		{ "GET", "/v1/vms/{name}/logs", "/v1/vms/none/logs", NULL, 404 },
-		{ "GET", "/v1/hosts", "/v1/hosts", NULL, 200 },
-		{ "GET", "/v1/hosts/{name}", "/v1/hosts/h1", NULL, 200 },
-		{ "GET", "/v1/hosts/{name}", "/v1/hosts/h2", NULL, 404 },
-		{ "GET", "/v1/pools", "/v1/pools", NULL, 200 },
-		{ "GET", "/v1/images", "/v1/images", NULL, 200 },
-		{ "POST", "/v1/images", "/v1/images", "{\"name\":\"rom\",\"firmware\":\"/rom\"}", 201 },
-		{ "POST", "/v1/images", "/v1/images", "{\"name\":\"rom\",\"firmware\":\"/rom\"}", 409 },
-		{ "POST", "/v1/images", "/v1/images", "{\"name\":\"x\"}", 400 },
-		{ "GET", "/v1/images/{name}", "/v1/images/rom", NULL, 200 },
-		{ "POST", "/v1/images/{name}/build", "/v1/images/rom/build", NULL, 200 },
-		{ "DELETE", "/v1/images/{name}", "/v1/images/rom", NULL, 200 },
-		{ "DELETE", "/v1/images/{name}", "/v1/images/tiny", NULL, 409 },
-		{ "GET", "/v1/events", "/v1/events?since=x", NULL, 400 },
-	};
 	g_autoptr(JsonNode) document = api_openapi();
 	g_autoptr(GHashTable) covered = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 	struct fixture fixture;
@@ -171,10 +230,11 @@ static void test_answers(void)
 
 		g_test_message("%s %s: %u", calls[i].method, calls[i].path, status);
 		g_assert_cmpuint(status, ==, calls[i].status);
-		wrong = schema_check(
-			json_node_get_object(document),
-			response_schema(json_node_get_object(document), calls[i].template, calls[i].method, status),
-			answer, "answer");
+		wrong = schema_check(json_node_get_object(document),
+				     calls[i].schema ? named_schema(json_node_get_object(document), calls[i].schema)
+						     : response_schema(json_node_get_object(document),
+								       calls[i].template, calls[i].method, status),
+				     answer, "answer");
 		g_assert_cmpstr(wrong, ==, NULL);
 		g_hash_table_add(covered, g_strdup_printf("%s %s", calls[i].method, calls[i].template));
 	}

@@ -133,6 +133,7 @@ static void open_api(struct fixture *fixture, const struct fixture_options *opti
 	g_autoptr(GError) error = NULL;
 	struct api_config config = { .store = fixture->store,
 				     .cache = fixture->cache,
+				     .control = fixture->control,
 				     .link = fixture->link,
 				     .dirs = &fixture->dirs,
 				     .agent_pid = 1,

@@ -23,7 +23,8 @@
  * the VM is real), nothing is refused: VMs wait. Those who wait come first by priority, then by whose pool's turn it is
  * (dominant-resource fairness), then by age.
  *
- * A VM for which there is room only if VMs of lower priority stop waits for them without a plan: theirs say stopped and
+ * A VM for which there is room only if VMs of lower priority stop (it is looked for when it comes and when something is
+ * freed) waits for them without a plan: theirs say stopped and
  * `preempted`, and they start again, on the same host and as a new run, when there is room. VMs of a gang wait without a
  * plan until there are gang_size of them; then all are placed or all are refused. The hosts are chosen by the strategy in
  * /strategy/allocation/all; a change of it takes effect with the next decision and moves nothing.

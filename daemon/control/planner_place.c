@@ -114,7 +114,7 @@ void planner_grant_write(struct planner *planner, struct entry *entry, struct re
 void planner_charge(struct planner *planner, struct entry *entry, const struct demand *demand,
 		    struct account_request *request, const struct allocation_fit *fit)
 {
-	if (planner->following && request->request.member_of[0]) {
+	if (planner->following) {
 		planner->accounts.freed = TRUE;
 		planner->accounts.epoch++;
 	}

@@ -1,11 +1,12 @@
-"""Host-hours of two recorded traces above their lower bound, by strategy, on a fleet that is switched on as needed. The defaults were
-chosen on the first 1.5 days of the Azure trace ("tune"); "held out" is the rest, from an empty fleet."""
+"""Host-hours of two recorded traces above their lower bound, by strategy, on a fleet that is switched on as needed.
+The defaults were chosen on the first 1.5 days of the Azure trace ("tune"); "held out" is the rest, from an empty fleet."""
 import json
 import os
 import subprocess
 
 HOSTS = "2x40c90G"
-STRATEGIES = ["first-fit", "best-fit", "l2-norm", "fgd", "largest-slot", "numa-balance", "topsis", "weighted", "lifetime"]
+STRATEGIES = ["first-fit", "best-fit", "l2-norm", "fgd", "largest-slot", "numa-balance", "topsis", "weighted",
+              "lifetime"]
 # Ratio to the bound on the whole Azure trace that is aimed at.
 AZURE_GOALS = {"weighted": 1.125, "lifetime": 1.105}
 MIGRATION_GOAL = 1.04

@@ -1,8 +1,9 @@
 /* empty-fewest: hosts with the fewest VMs are emptied, whole, onto the fullest hosts that take them.
  *
  * Looks only when VMs have left and more hosts are on than the VMs there need, then, every few minutes, host by
- * host, fewest VMs first: that frees a host for the least moves. VMs younger than half an hour mostly end by themselves, so a host
- * with more than three of them waits. A host is emptied whole or not at all; each VM, largest first, goes where it leaves least. */
+ * host, fewest VMs first: that frees a host for the least moves. VMs younger than half an hour mostly end by
+ * themselves, so a host with more than three of them waits. A host is emptied whole or not at all; each VM, largest
+ * first, goes where it leaves least. */
 #include "core/allocation/migrate.h"
 
 #include <math.h>

@@ -1,16 +1,20 @@
-/* fgd: The fit after which the fleet's gaps hold least less of what it usually runs (fragmentation gradient descent).
+/* fgd: The fit after which the fleet's gaps hold least less of what it usually runs (fragmentation gradient
+ * descent).
  *
- * Idea: a gap is worth what it can still sell. For every shape of VM, weighted with its share of all that is placed, count how
- * many more of it the host's gaps hold before and after, and take the fit that loses least. Ties, and small differences, go to
- * the fit that leaves least, by `rest`.
+ * Idea: a gap is worth what it can still sell. For every shape of VM, weighted with its share of all that is placed,
+ * count how many more of it the host's gaps hold before and after, and take the fit that loses least. Ties, and
+ * small differences, go to the fit that leaves least, by `rest`.
  *
- * Source: Q. Weng, L. Yang, Y. Yu, W. Wang, X. Tang, G. Yang, L. Zhang, "Beware of Fragmentation: Scheduling GPU-Sharing
- * Workloads with Fragmentation Gradient Descent", USENIX ATC 2023; here for vCPUs and memory of NUMA nodes.
+ * Source: Q. Weng, L. Yang, Y. Yu, W. Wang, X. Tang, G. Yang, L. Zhang, "Beware of Fragmentation: Scheduling
+ * GPU-Sharing Workloads with Fragmentation Gradient Descent", USENIX ATC 2023; here for vCPUs and memory of NUMA
+ * nodes.
  *
- * Complexity: O(hosts that fit × shapes), at most 12 shapes; the shapes' account is brought up to date with every change.
+ * Complexity: O(hosts that fit × shapes), at most 12 shapes; the shapes' account is brought up to date with every
+ * change.
  *
- * Loses: where VMs are small against hosts almost any gap sells, and what counts is which hosts empty: first-fit and lifetime
- * look at that.
+ * Loses: where VMs are small against hosts almost any gap sells, and what counts is which hosts empty. Host-hours
+ * over the bound: 1.136 on what is held out of the public Azure trace (first-fit 1.158), but 1.61 on Huawei's
+ * (first-fit 1.40).
  */
 #include "core/allocation/strategies/fragmentation.h"
 #include "core/allocation/strategies/strategies.h"

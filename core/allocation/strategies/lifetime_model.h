@@ -1,14 +1,15 @@
-/* How long VMs go on living, learned from those that lived: a discrete hazard (the chance to end within the next stretch of age,
- * given that it was reached) for each kind of VM, corrected by what befell the VM's batch.
+/* How long VMs go on living, learned from those that lived: a discrete hazard (the chance to end within the next
+ * stretch of age, given that it was reached) for each kind of VM, corrected by what befell the VM's batch.
  *
- * Kinds are shapes (vCPUs, memory) times the place within the batch (1st, 2nd to 4th, 5th to 20th, later: large batches live
- * shortest). Each VM that reaches the end of a stretch or ends in it counts once, so VMs still alive teach as well
- * (Kaplan and Meier 1958). A kind's hazard is drawn towards all VMs' as if it had seen LIFETIME_PRIOR of those. For each
- * batch: its frailty, the ends seen against those expected (one of each is taken for granted), scales the hazard, and what its
- * mates did in the very stretch is averaged in with a weight of one VM against their number.
+ * Kinds are shapes (vCPUs, memory) times the place within the batch (1st, 2nd to 4th, 5th to 20th, later: large
+ * batches live shortest). Each VM that reaches the end of a stretch or ends in it counts once, so VMs still alive
+ * teach as well (Kaplan and Meier 1958). A kind's hazard is drawn towards all VMs' as if it had seen LIFETIME_PRIOR
+ * of those. For each batch: its frailty, the ends seen against those expected (one of each is taken for granted),
+ * scales the hazard, and what its mates did in the very stretch is averaged in with a weight of one VM against their
+ * number.
  *
- * All of it is memory of the past and is not in a snapshot: a model made from a world knows the ages of the VMs there and
- * has learned nothing. */
+ * All of it is memory of the past and is not in a snapshot: a model made from a world knows the ages of the VMs
+ * there and has learned nothing. */
 #pragma once
 
 #include "core/allocation/world.h"

@@ -1,14 +1,15 @@
 /* numa-balance: The fit that leaves a host's NUMA nodes most alike, then leaves least.
  *
- * Idea: VMs over several nodes need room on each of them: a host with one node full and one empty takes none. The CPU shares
- * left on the nodes are compared with their mean.
+ * Idea: VMs over several nodes need room on each of them: a host with one node full and one empty takes none. The
+ * CPU shares left on the nodes are compared with their mean.
  *
- * Source: the NUMA balancing of placement schedulers, as in VMware's ESXi ("The CPU Scheduler in VMware vSphere 5.1", 2013),
- * applied to the choice of the host.
+ * Source: the NUMA balancing of placement schedulers, as in VMware's ESXi ("The CPU Scheduler in VMware vSphere
+ * 5.1", 2013), applied to the choice of the host.
  *
  * Complexity: O(hosts that fit).
  *
- * Loses: where few VMs span nodes: it opens both halves of a host for VMs that one would hold.
+ * Loses: where few VMs span nodes: it opens both halves of a host for VMs that one would hold. Host-hours over the
+ * bound: 1.136 on what is held out of the public Azure trace (first-fit 1.158), 1.47 on Huawei's (first-fit 1.40).
  */
 #include "core/allocation/strategies/scored.h"
 #include "core/allocation/strategies/strategies.h"

@@ -1,5 +1,6 @@
-/* What the strategies that weigh up features of a fit share: an account of the shapes placed, and a choice among the hosts
- * that may take a request, each fit scored. Every host that fits is looked at; the tree leaves out those that cannot. */
+/* What the strategies that weigh up features of a fit share: an account of the shapes placed, and a choice among the
+ * hosts that may take a request, each fit scored. Every host that fits is looked at; the tree leaves out those that
+ * cannot. */
 #pragma once
 
 #include "core/allocation/index/tree.h"

@@ -1,5 +1,5 @@
-/* Which shapes of VM (vCPUs, memory, NUMA nodes) are placed and how much of the whole each makes up: what gaps are worth
- * keeping. The account is a plain count of what is placed, so state made again from a snapshot is the same. */
+/* Which shapes of VM (vCPUs, memory, NUMA nodes) are placed and how much of the whole each makes up: what gaps are
+ * worth keeping. The account is a plain count of what is placed, so state made again from a snapshot is the same. */
 #pragma once
 
 #include "core/allocation/resources.h"

@@ -1,16 +1,19 @@
 /* weighted: The fit with the least weighted sum of what it leaves, breaks up and mixes: the optimizer's clay.
  *
- * Idea: all that other rules look at, each with a weight: what is left free (rest), what gaps can no longer sell (fragmentation,
- * as fgd), VMs of unlike size on one host (size-mix: large VMs come in batches that end together, so hosts of their own empty),
- * imbalance of nodes and of CPU against memory, the host's number, the node's own rest, and how many VMs the host has. The defaults were
- * chosen on the first 1.5 days of the public Azure trace; `polder strategy optimize` finds those of another workload.
+ * Idea: all that other rules look at, each with a weight: what is left free (rest), what gaps can no longer sell
+ * (fragmentation, as fgd), VMs of unlike size on one host (size-mix: large VMs come in batches that end together, so
+ * hosts of their own empty), imbalance of nodes and of CPU against memory, the host's number, the node's own rest,
+ * and how many VMs the host has. The defaults were chosen on the first 1.5 days of the public Azure trace; `polder
+ * strategy optimize` finds those of another workload.
  *
- * Source: weighted scoring as in the Kubernetes scheduler's NodeResourcesFit and OpenStack Nova's weighers; fragmentation as
- * fgd's.
+ * Source: weighted scoring as in the Kubernetes scheduler's NodeResourcesFit and OpenStack Nova's weighers;
+ * fragmentation as fgd's.
  *
  * Complexity: O(hosts that fit × shapes), at most 12 shapes.
  *
- * Loses: untuned, on workloads unlike the one its defaults were chosen on. It knows nothing of lifetimes.
+ * Loses: untuned, on workloads unlike the one its defaults were chosen on. It knows nothing of lifetimes. Host-hours
+ * over the bound: 1.132 on what is held out of the public Azure trace (first-fit 1.158), but 1.48 on Huawei's
+ * (first-fit 1.40).
  */
 #include "core/allocation/strategies/fragmentation.h"
 #include "core/allocation/strategies/strategies.h"

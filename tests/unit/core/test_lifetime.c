@@ -98,8 +98,8 @@ static guint32 place(struct allocation_placer *placer, const struct allocation_r
 	return vm;
 }
 
-/* Taught that small VMs end soon and large ones last: a large VM goes to the host that will stay on anyhow, though the other is
- * fuller. */
+/* Taught that small VMs end soon and large ones last: a large VM goes to the host that will stay on anyhow, though the
+ * other is fuller. */
 static void test_places_by_lifetime(void)
 {
 	struct allocation_world *world = allocation_world_new();

@@ -1,0 +1,52 @@
+#include "core/scheduling/scheduling.h"
+
+#include <assert.h>
+
+#include "core/scheduling/strategies/strategies.h"
+
+/* The order shown: by weight, by deadline, by plan, the simple ones, and those that fail on purpose. */
+const struct scheduling_strategy *const scheduling_strategies[] = {
+	&strategy_edf,
+	&strategy_round_robin,
+};
+const size_t scheduling_n_strategies = sizeof(scheduling_strategies) / sizeof(*scheduling_strategies);
+
+/* The info is a strategy's first member, so the one list serves as both. */
+static_assert(offsetof(struct scheduling_strategy, info) == 0, "the registry reads strategies as their infos");
+const struct strategy_registry scheduling_registry = {
+	.family = "scheduling",
+	.entries = (const struct strategy_info *const *)scheduling_strategies,
+	.n_entries = sizeof(scheduling_strategies) / sizeof(*scheduling_strategies),
+};
+
+const struct scheduling_strategy *scheduling_strategy_find(const char *name)
+{
+	return (const struct scheduling_strategy *)strategy_registry_find(&scheduling_registry, name);
+}
+
+const char *scheduling_strategy_check(const struct scheduling_strategy *strategy)
+{
+	const char *wrong = strategy_check(&strategy->info);
+
+	if (wrong)
+		return wrong;
+	if (strategy->info.kind != STRATEGY_ONLINE)
+		return "a scheduling strategy decides online";
+	if (!strategy->admit || !strategy->retire)
+		return "it needs admit and retire";
+	if (!strategy->key || !strategy->keep || !strategy->preempt)
+		return "it needs key, keep and preempt";
+	if (!strategy->charge || !strategy->slice || !strategy->project)
+		return "it needs charge, slice and project";
+	if (!strategy->timer != !strategy->expire)
+		return "timer and expire go together";
+	if (!strategy->join != !strategy->leave)
+		return "join and leave go together";
+	if ((strategy->tick_ns > 0) != (strategy->tick != NULL))
+		return "tick and its interval go together";
+	if (strategy->steals && strategy->scope == SCHEDULING_GLOBAL)
+		return "with one queue there is none to steal from";
+	if (strategy->steals && !strategy->work_conserving)
+		return "one that steals is work-conserving";
+	return NULL;
+}

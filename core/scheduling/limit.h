@@ -1,0 +1,131 @@
+/* What all strategies share: admission of reservations, and limits (caps) by a budget a period, as the kernel's bandwidth
+ * control and Xen's RTDS keep it. Inline, so that a strategy stays one translation unit for the kernel. */
+#pragma once
+
+#include "core/scheduling/scheduling.h"
+
+#define SCHEDULING_LIMIT_MIN_NS  1000000    /* the kernel's least quota and period of bandwidth control */
+#define SCHEDULING_PERIOD_MAX_NS 1000000000 /* … and its longest period */
+
+/* runtime ÷ period in SCHEDULING_UNITs, rounded up, so that a sum of them never hides an overload. */
+static inline uint64_t scheduling_share(int64_t runtime_ns, int64_t period_ns)
+{
+	uint64_t whole = (uint64_t)runtime_ns / (uint64_t)period_ns, rest = (uint64_t)runtime_ns % (uint64_t)period_ns;
+
+	/* rest < period; scaled down together so that rest × UNIT fits. Rounds up by less than a unit in 2^20. */
+	while (rest > (UINT64_MAX >> 21)) {
+		rest = (rest >> 1) + 1;
+		period_ns = period_ns >> 1;
+	}
+	return whole * SCHEDULING_UNIT + (rest * SCHEDULING_UNIT + (uint64_t)period_ns - 1) / (uint64_t)period_ns;
+}
+
+/* Is what the entity asks for well formed, whatever the strategy? */
+static inline bool scheduling_well_formed(const struct scheduling_entity *entity)
+{
+	if (entity->weight < 1 || entity->weight > SCHEDULING_WEIGHT_MAX)
+		return false;
+	if (entity->runtime_ns < 0 || entity->period_ns < 0 || entity->runtime_ns > entity->period_ns)
+		return false;
+	if (entity->limit_ns < 0 || entity->limit_period_ns < 0 || entity->request_ns < 0 || entity->latency_ns < 0)
+		return false;
+	if (entity->limit_ns == 0)
+		return true;
+	return entity->limit_ns >= SCHEDULING_LIMIT_MIN_NS && entity->limit_period_ns >= SCHEDULING_LIMIT_MIN_NS &&
+	       entity->limit_period_ns <= SCHEDULING_PERIOD_MAX_NS;
+}
+
+/* Admit: the reservations of all fit the CPUs. Necessary for every strategy, and all a proportional one needs. */
+static inline enum scheduling_admission scheduling_admit(struct scheduling_system *system,
+							 struct scheduling_entity *entity)
+{
+	uint64_t share;
+
+	if (!scheduling_well_formed(entity))
+		return SCHEDULING_REFUSED_MALFORMED;
+	share = entity->period_ns ? scheduling_share(entity->runtime_ns, entity->period_ns) : 0;
+	if (system->admitted + share > (uint64_t)system->n_cpus * SCHEDULING_UNIT)
+		return SCHEDULING_REFUSED_CAPACITY;
+	system->admitted += share;
+	entity->flags |= SCHEDULING_ADMITTED;
+	return SCHEDULING_ACCEPTED;
+}
+
+static inline void scheduling_retire(struct scheduling_system *system, struct scheduling_entity *entity)
+{
+	if (!(entity->flags & SCHEDULING_ADMITTED))
+		return;
+	entity->flags &= ~(uint32_t)SCHEDULING_ADMITTED;
+	if (entity->period_ns)
+		system->admitted -= scheduling_share(entity->runtime_ns, entity->period_ns);
+}
+
+/* Limits: limit_ns in each limit_period_ns, periods counted from the first run. What is overrun is paid back. */
+static inline void limit_refill(const struct scheduling_system *system, struct scheduling_entity *entity)
+{
+	int64_t periods, most;
+
+	if (!entity->cap_until_ns) {
+		entity->cap_left_ns = entity->limit_ns;
+		entity->cap_until_ns = system->now_ns + entity->limit_period_ns;
+		return;
+	}
+	if (system->now_ns < entity->cap_until_ns)
+		return;
+	periods = (system->now_ns - entity->cap_until_ns) / entity->limit_period_ns + 1;
+	entity->cap_until_ns += periods * entity->limit_period_ns;
+	most = entity->cap_left_ns < 0 ? -entity->cap_left_ns / entity->limit_ns + 1 : 1;
+	entity->cap_left_ns += (periods < most ? periods : most) * entity->limit_ns;
+	if (entity->cap_left_ns > entity->limit_ns)
+		entity->cap_left_ns = entity->limit_ns;
+}
+
+static inline void limit_charge(const struct scheduling_system *system, struct scheduling_entity *entity,
+				int64_t delta_ns)
+{
+	if (!entity->limit_ns)
+		return;
+	limit_refill(system, entity);
+	entity->cap_left_ns -= delta_ns;
+	if (entity->cap_left_ns <= 0)
+		entity->flags |= SCHEDULING_THROTTLED | SCHEDULING_CAPPED;
+}
+
+/* A slice that does not outrun the limit. */
+static inline int64_t limit_slice(const struct scheduling_system *system, const struct scheduling_entity *entity,
+				  int64_t slice_ns)
+{
+	struct scheduling_entity now = { 0 };
+
+	if (!entity->limit_ns)
+		return slice_ns;
+	now.limit_ns = entity->limit_ns;
+	now.limit_period_ns = entity->limit_period_ns;
+	now.cap_left_ns = entity->cap_left_ns;
+	now.cap_until_ns = entity->cap_until_ns;
+	limit_refill(system, &now);
+	return now.cap_left_ns < slice_ns ? now.cap_left_ns : slice_ns;
+}
+
+static inline int64_t limit_timer(const struct scheduling_system *system, const struct scheduling_entity *entity)
+{
+	return entity->flags & SCHEDULING_CAPPED ? entity->cap_until_ns : SCHEDULING_NEVER;
+}
+
+static inline void limit_expire(struct scheduling_system *system, struct scheduling_entity *entity)
+{
+	if (!(entity->flags & SCHEDULING_CAPPED))
+		return;
+	limit_refill(system, entity);
+	if (entity->cap_left_ns > 0)
+		entity->flags &= ~(uint32_t)(SCHEDULING_THROTTLED | SCHEDULING_CAPPED);
+}
+
+/* ---- project(): what all strategies' knobs have in common ---- */
+
+static inline void scheduling_knobs_init(const struct scheduling_entity *entity, struct scheduling_knobs *knobs)
+{
+	*knobs = (struct scheduling_knobs) { .weight = entity->weight,
+					     .quota_ns = entity->limit_ns,
+					     .period_ns = entity->limit_ns ? entity->limit_period_ns : 0 };
+}

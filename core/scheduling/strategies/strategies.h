@@ -1,0 +1,7 @@
+/* All strategies, for family.c. */
+#pragma once
+
+#include "core/scheduling/scheduling.h"
+
+extern const struct scheduling_strategy strategy_edf;
+extern const struct scheduling_strategy strategy_round_robin;

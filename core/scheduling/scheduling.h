@@ -137,6 +137,7 @@ struct scheduling_system {
 	uint32_t *changed; /* n_entities long */
 	uint32_t n_changed;
 	const struct scheduling_table *table; /* table.h; NULL: none planned */
+	void *host;                           /* the lab's model of a kernel (lab/scheduling/kernel.h); else NULL */
 	int64_t scratch[8];
 };
 

@@ -6,6 +6,8 @@
 
 /* The order shown: by weight, by deadline, by plan, the simple ones, and those that fail on purpose. */
 const struct scheduling_strategy *const scheduling_strategies[] = {
+	&strategy_eevdf,
+	&strategy_stride,
 	&strategy_edf,
 	&strategy_round_robin,
 };

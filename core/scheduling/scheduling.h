@@ -116,7 +116,7 @@ struct scheduling_cpu {
 
 /* What a strategy knows of a queue. The platform keeps the order; the strategy keeps the sums. */
 struct scheduling_queue {
-	uint32_t n;           /* queued and running here */
+	uint32_t n;           /* queued and running here: the platform's, changed before join and before leave */
 	int64_t virtual_time; /* of the queue (V) */
 	uint64_t weight;      /* sum over them */
 	int64_t offset;       /* Σ w·(v − V) in EEVDF's average; the strategy's */

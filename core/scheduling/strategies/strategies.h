@@ -4,4 +4,6 @@
 #include "core/scheduling/scheduling.h"
 
 extern const struct scheduling_strategy strategy_edf;
+extern const struct scheduling_strategy strategy_eevdf;
 extern const struct scheduling_strategy strategy_round_robin;
+extern const struct scheduling_strategy strategy_stride;

@@ -33,7 +33,6 @@ static const struct strategy_parameter parameters[] = {
 	  .min = 100,
 	  .max = 1e7,
 	  .initial = 20000,
-	  .logarithmic = true,
 	  .doc = "Moves tried in a part." },
 	{ .name = "temperature-share",
 	  .type = STRATEGY_NUMBER,

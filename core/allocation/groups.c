@@ -120,10 +120,14 @@ void world_groups_remove(struct allocation_world *world, const struct allocation
 
 /* ---- what is broken ---- */
 
-static bool breaks_term(const struct allocation_world *world, const struct allocation_request *request,
-			const struct allocation_term *term, uint32_t host)
+static uint32_t domain_of(const struct allocation_world *world, uint32_t level, uint32_t host)
 {
-	uint32_t domain = world_domain(&world->hosts[host], host, term->level);
+	return world_domain(&world->hosts[host], host, level);
+}
+
+static bool breaks_term(const struct allocation_world *world, const struct allocation_request *request,
+			const struct allocation_term *term, uint32_t domain)
+{
 	uint32_t there = world_group_count(world, world_group_key(term->group, term->level, domain));
 
 	if (term->anti)
@@ -135,9 +139,8 @@ static bool breaks_term(const struct allocation_world *world, const struct alloc
 }
 
 static bool breaks_spread(const struct allocation_world *world, const struct allocation_request *request,
-			  const struct allocation_spread *spread, uint32_t host)
+			  const struct allocation_spread *spread, uint32_t domain)
 {
-	uint32_t domain = world_domain(&world->hosts[host], host, spread->level);
 	uint64_t after = (uint64_t)world_group_count(world, world_group_key(spread->group, spread->level, domain)) +
 			 world_is_member(request, spread->group);
 	uint64_t skew = spread->max_skew > 0 ? spread->max_skew : 1;
@@ -172,7 +175,8 @@ static bool breaks_terms(const struct allocation_world *world, const struct allo
 	for (unsigned i = 0; i < ALLOCATION_TERMS_MAX && request->term[i].group != 0; i++) {
 		const struct allocation_term *term = &request->term[i];
 
-		if (term->soft_weight == 0 && term->anti == anti && breaks_term(world, request, term, host))
+		if (term->soft_weight == 0 && term->anti == anti &&
+		    breaks_term(world, request, term, domain_of(world, term->level, host)))
 			return true;
 	}
 	return false;
@@ -186,7 +190,9 @@ enum allocation_constraint world_relations(const struct allocation_world *world,
 	if (breaks_terms(world, request, host, true) || is_avoided(world, request, host))
 		return ALLOCATION_BREAKS_ANTI_AFFINITY;
 	for (unsigned i = 0; i < ALLOCATION_SPREADS_MAX && request->spread[i].group != 0; i++)
-		if (request->spread[i].soft_weight == 0 && breaks_spread(world, request, &request->spread[i], host))
+		if (request->spread[i].soft_weight == 0 &&
+		    breaks_spread(world, request, &request->spread[i],
+				  domain_of(world, request->spread[i].level, host)))
 			return ALLOCATION_BREAKS_SPREAD;
 	return ALLOCATION_CONSTRAINTS;
 }
@@ -196,13 +202,45 @@ uint32_t allocation_world_penalty(const struct allocation_world *world, const st
 {
 	uint32_t penalty = 0;
 
-	for (unsigned i = 0; i < ALLOCATION_TERMS_MAX && request->term[i].group != 0; i++)
-		if (request->term[i].soft_weight > 0 && breaks_term(world, request, &request->term[i], host))
-			penalty += request->term[i].soft_weight;
-	for (unsigned i = 0; i < ALLOCATION_SPREADS_MAX && request->spread[i].group != 0; i++)
-		if (request->spread[i].soft_weight > 0 && breaks_spread(world, request, &request->spread[i], host))
-			penalty += request->spread[i].soft_weight;
+	for (unsigned i = 0; i < ALLOCATION_TERMS_MAX && request->term[i].group != 0; i++) {
+		const struct allocation_term *term = &request->term[i];
+
+		if (term->soft_weight > 0 && breaks_term(world, request, term, domain_of(world, term->level, host)))
+			penalty += term->soft_weight;
+	}
+	for (unsigned i = 0; i < ALLOCATION_SPREADS_MAX && request->spread[i].group != 0; i++) {
+		const struct allocation_spread *spread = &request->spread[i];
+
+		if (spread->soft_weight > 0 &&
+		    breaks_spread(world, request, spread, domain_of(world, spread->level, host)))
+			penalty += spread->soft_weight;
+	}
 	return penalty;
+}
+
+bool allocation_world_zone_allows(const struct allocation_world *world, const struct allocation_request *request,
+				  uint32_t zone, uint32_t *penalty)
+{
+	*penalty = 0;
+	for (unsigned i = 0; i < ALLOCATION_TERMS_MAX && request->term[i].group != 0; i++) {
+		const struct allocation_term *term = &request->term[i];
+
+		if (term->level != ALLOCATION_ZONE || !breaks_term(world, request, term, zone))
+			continue;
+		if (term->soft_weight == 0)
+			return false;
+		*penalty += term->soft_weight;
+	}
+	for (unsigned i = 0; i < ALLOCATION_SPREADS_MAX && request->spread[i].group != 0; i++) {
+		const struct allocation_spread *spread = &request->spread[i];
+
+		if (spread->level != ALLOCATION_ZONE || !breaks_spread(world, request, spread, zone))
+			continue;
+		if (spread->soft_weight == 0)
+			return false;
+		*penalty += spread->soft_weight;
+	}
+	return true;
 }
 
 bool allocation_world_is_relational(const struct allocation_world *world, const struct allocation_request *request)

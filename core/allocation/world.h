@@ -97,6 +97,10 @@ enum allocation_constraint allocation_world_violates(const struct allocation_wor
 /* Sum of the weights of soft terms and spreads that `host` would break. */
 uint32_t allocation_world_penalty(const struct allocation_world *world, const struct allocation_request *request,
 				  uint32_t host);
+/* allocation_world_zone_allows(world, request, zone, penalty): whether no hard term or spread of level ZONE rules out the zone
+ * of that dense number; `*penalty` is what the soft ones of that level add on every host there. */
+bool allocation_world_zone_allows(const struct allocation_world *world, const struct allocation_request *request,
+				  uint32_t zone, uint32_t *penalty);
 /* Whether the request has terms, spreads, or groups others avoid: whether anything but the host itself decides. */
 bool allocation_world_is_relational(const struct allocation_world *world, const struct allocation_request *request);
 

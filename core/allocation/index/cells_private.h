@@ -83,9 +83,6 @@ static inline unsigned cells_bits(unsigned levels)
 	return CELLS_LEVELS / levels;
 }
 
-/* relations.c: whether the request's hard relations between VMs allow this zone, as far as zones decide. */
-bool cells_zone_allows(const struct allocation_world *world, const struct allocation_request *request, uint32_t zone);
-
 /* What the rule makes of the request. */
 void cells_terms(const struct allocation_cells *cells, const struct allocation_request *request,
 		 double terms[ALLOCATION_TERMS]);

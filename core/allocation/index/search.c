@@ -272,10 +272,12 @@ static void search_tries(struct search *search, unsigned levels)
 
 	for (uint32_t i = 0; i < search->cells->n_tries; i++) {
 		const struct trie *trie = &search->cells->tries[i];
+		uint32_t penalty;
 
 		if (trie->levels != levels || !trie_takes(trie, search->request))
 			continue;
-		if (relational && trie->zone && !cells_zone_allows(search->world, search->request, trie->zone))
+		if (relational && trie->zone &&
+		    !allocation_world_zone_allows(search->world, search->request, trie->zone, &penalty))
 			continue;
 		search_trie(search, trie);
 	}
@@ -309,9 +311,12 @@ static bool one_node_has(const struct search *search, uint32_t number)
 static unsigned zones_closed(const struct search *search)
 {
 	unsigned closed = 0;
+	uint32_t penalty;
 
 	for (uint32_t i = 0; i < search->cells->n_zones; i++)
-		closed |= (unsigned)!cells_zone_allows(search->world, search->request, search->cells->zones[i]) << i;
+		closed |= (unsigned)!allocation_world_zone_allows(search->world, search->request,
+								  search->cells->zones[i], &penalty)
+			  << i;
 	return closed;
 }
 

@@ -156,6 +156,7 @@ static const struct option pool_options[] = {
 	{ "reserve", 0, "AMOUNTS", .repeat = TRUE, .doc = "Kept for it even when idle: cpu=8,memory=16G." },
 	{ "limit", 0, "AMOUNTS", .repeat = TRUE, .doc = "The most it may take: cpu=16,memory=64G." },
 	{ "shares", 0, "N", .doc = "Its weight among its siblings when there is too little: 1 to 10000 (1000)." },
+	{ "spare-hosts", 0, "N", .doc = "Pool default: keep room for the loss of N hosts (0 to 8)." },
 	{ "max-vms", 0, "N", .doc = "The most VMs in it; 0: no bound." },
 	{ "description", 0, "TEXT", .doc = "What it is for." },
 	{ NULL },

@@ -108,7 +108,8 @@ static JsonNode *pool_request(const struct invocation *invocation, GError **erro
 	add_amounts(body, invocation, "reserve");
 	add_amounts(body, invocation, "limit");
 	if (!add_number(body, invocation, "shares", "shares", error) ||
-	    !add_number(body, invocation, "max-vms", "max_vms", error))
+	    !add_number(body, invocation, "max-vms", "max_vms", error) ||
+	    !add_number(body, invocation, "spare-hosts", "spare_hosts", error))
 		return NULL;
 	return json_node_init_object(json_node_alloc(), body);
 }

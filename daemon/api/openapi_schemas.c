@@ -151,8 +151,9 @@ static JsonObject *batch_item_schema(void)
 	JsonObject *schema = closed_object("What became of one VM of a batch, in the order asked.");
 
 	add(schema, "name", schema_typed("string", NULL));
-	add(schema, "created", schema_typed("boolean", "It is placed; false: nothing of it was kept."));
-	add(schema, "host", schema_typed("string", "Where; empty when it was not created."));
+	add(schema, "created", schema_typed("boolean", "It is there; false: nothing of it was kept."));
+	add(schema, "host",
+	    schema_typed("string", "Where; empty when it was not created, or waits for others to make room."));
 	add(schema, "code", schema_typed("string", "A problem's code, or empty."));
 	return add(schema, "detail", schema_typed("string", "What is wrong and what to do next, or empty."));
 }

@@ -83,6 +83,11 @@ static gboolean check(struct request *request, const struct pool *pool, GError *
 			    pool->parent);
 		return FALSE;
 	}
+	if (pool->spare_hosts && strcmp(pool->name, "default") != 0) {
+		g_set_error(error, POLDER_ERROR, POLDER_ERROR_INVALID,
+			    "spare_hosts is of pool default: room is kept on all hosts, whichever pool asks");
+		return FALSE;
+	}
 	return control_pool_check(request->api->config.control, pool, error);
 }
 

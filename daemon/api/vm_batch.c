@@ -118,9 +118,12 @@ static void batch_expired(struct request *request)
 		struct item *item = &batch->items[i];
 		const struct store_kv *kv;
 
+		g_autofree char *awaits = NULL;
+
 		item_settle(request->api, item);
-		if (item->settled)
-			continue;
+		awaits = control_awaits(request->api->config.control, item->vm.name);
+		if (item->settled || awaits)
+			continue; /* it will have its turn: no host yet */
 		kv = api_get(request->api, "vm", item->vm.name);
 		if (vm_life_is(kv, item->vm.uuid))
 			vm_delete_now(request->store, item->vm.name, kv->create_revision);

@@ -67,7 +67,17 @@ static void create_unplanned(struct request *request)
 {
 	const struct vm_op *op = request->state;
 	const struct store_kv *vm = api_get(request->api, "vm", op->name);
+	g_autofree char *awaits = control_awaits(request->api->config.control, op->name);
 
+	/* It is wanted and will have its turn: when those that make room have ended, or its gang is complete. */
+	if (awaits && op->wait_ms) {
+		vm_op_wait(request);
+		return;
+	}
+	if (awaits) {
+		vms_answer(request, op->status, op->name);
+		return;
+	}
 	if (vm_life_is(vm, op->uuid))
 		vm_delete_now(request->store, op->name, vm->create_revision);
 	request_fail_new(

@@ -1,5 +1,8 @@
 /* Pools: from their records to core/allocation's tree. */
 #include "daemon/control/accounts.h"
+
+#include <string.h>
+
 #include "daemon/model/placement.h"
 
 static guint64 amount_units(const struct amount *amount)
@@ -99,6 +102,9 @@ void accounts_pool(struct accounts *accounts, const char *name, const struct poo
 
 	accounts->freed = TRUE;
 	accounts->epoch++;
+	/* What is kept free for a host's loss is kept of all hosts, whoever asks. */
+	if (strcmp(name, "default") == 0)
+		allocation_world_headroom(accounts->world, record ? (uint32_t)record->spare_hosts : 0);
 	if (!pool) {
 		if (!record)
 			return;

@@ -206,6 +206,11 @@ void control_settled(struct control *control)
 	control_schedule(control);
 }
 
+char *control_awaits(const struct control *control, const char *name)
+{
+	return planner_awaits(control->planner, name);
+}
+
 guint control_waiting(const struct control *control)
 {
 	return planner_waiting(control->planner);

@@ -21,6 +21,10 @@ void control_ready(struct control *control);
 void control_changed(struct control *control, const struct store_kv *before, const struct store_kv *now);
 void control_settled(struct control *control);
 
+/* control_awaits(control, name): why a VM has no plan yet though it was looked at; NULL: it was not, or it has one. Caller
+ * frees. */
+char *control_awaits(const struct control *control, const char *name);
+
 /* control_waiting(control): VMs that have no host yet. For metrics. */
 guint control_waiting(const struct control *control);
 

@@ -63,6 +63,10 @@ void planner_write_clear(struct planner_write *write);
 gboolean planner_next(struct planner *planner, struct planner_write *write);
 void planner_failed(struct planner *planner, const char *name);
 
+/* planner_awaits(planner, name): what a VM without a plan waits for, for people: the rest of its gang, or the end of VMs
+ * that make room for it; NULL: for nothing but its turn. Caller frees. */
+char *planner_awaits(const struct planner *planner, const char *name);
+
 /* planner_waiting(planner): VMs that have no host yet, or nothing on theirs. planner_memory_placed: charged on `host`; 0 when unknown. */
 guint planner_waiting(const struct planner *planner);
 guint64 planner_memory_placed(const struct planner *planner, const char *host);

@@ -105,11 +105,16 @@ static char *gang_place(struct planner *planner, GPtrArray *members)
 }
 
 /* The same gang in the same world fails the same. */
+static gboolean gang_known(const struct planner *planner, const struct gang *gang, const GPtrArray *members)
+{
+	return gang->reason && gang->epoch == planner->accounts.epoch && gang->tried == members->len;
+}
+
 static char *gang_try(struct planner *planner, struct gang *gang, GPtrArray *members, gboolean *fresh)
 {
 	struct accounts *accounts = &planner->accounts;
 
-	*fresh = !gang->reason || gang->epoch != accounts->epoch || gang->tried != members->len;
+	*fresh = !gang_known(planner, gang, members);
 	if (*fresh) {
 		g_free(gang->reason);
 		gang->reason = gang_place(planner, members);
@@ -174,9 +179,14 @@ gboolean planner_gang(struct planner *planner, struct entry *entry, struct recor
 	    g_hash_table_size(entry->gang->waiting) + gang_placed(planner, entry->gang->name) < missing)
 		return FALSE; /* it waits for the others */
 	members = planner_sorted(entry->gang->waiting, compare_age);
-	for (guint i = 0; i < members->len; i++) {
-		if (((struct entry *)g_ptr_array_index(members, i))->in_flight)
-			return FALSE; /* its refusal is being written: when it has landed it comes again */
+	for (guint i = 0; i < members->len && !gang_known(planner, entry->gang, members); i++) {
+		struct entry *member = g_ptr_array_index(members, i);
+
+		if (!member->in_flight)
+			continue;
+		planner_queue(planner, member,
+			      FALSE); /* its refusal is being written: when it has landed, all come again */
+		return FALSE;
 	}
 	reason = gang_try(planner, entry->gang, members, &fresh);
 	for (guint i = 0; i < members->len; i++) {
@@ -258,4 +268,19 @@ gboolean planner_preempt(struct planner *planner, struct entry *entry, const str
 		}
 	}
 	return TRUE;
+}
+
+char *planner_awaits(const struct planner *planner, const char *name)
+{
+	const struct entry *entry = g_hash_table_lookup(planner->entries, name);
+
+	if (!entry)
+		return NULL;
+	if (entry->victims)
+		return g_strdup_printf("it waits for the end of %u VMs of lower priority that make room for it",
+				       entry->victims->len);
+	if (entry->gang && !entry->grant)
+		return g_strdup_printf("it waits for the rest of gang %s: create all its VMs at about the same time",
+				       entry->gang->name);
+	return NULL;
 }

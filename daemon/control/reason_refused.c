@@ -161,8 +161,8 @@ char *reason_pool(const struct accounts *accounts, const struct account_request 
 		return g_strdup_printf("pool %s has a limit of %s: %s left, and the VM takes %s", name, limit, left,
 				       takes);
 	case ALLOCATION_POOL_RESERVED:
-		return g_strdup_printf("what other pools have reserved leaves %s to pool %s, and the VM takes %s", left,
-				       name, takes);
+		return g_strdup_printf("what pool %s has reserved leaves %s to pool %s, and the VM takes %s", name,
+				       left, accounts_pool_name(accounts, request->request.pool), takes);
 	case ALLOCATION_POOL_ADMITS:
 		break;
 	}

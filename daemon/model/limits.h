@@ -27,6 +27,7 @@
 #define LIMIT_GANG               1000u
 #define LIMIT_OVERCOMMIT_PERCENT 10000u
 #define LIMIT_POOL_AMOUNTS       16u
+#define LIMIT_SPARE_HOSTS        8u
 #define LIMIT_POOLS              4095u
 #define LIMIT_PARAMETERS         16u
 #define LIMIT_STRATEGY_HISTORY   16u

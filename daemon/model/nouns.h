@@ -207,6 +207,7 @@ struct pool {
 	char **reserve, **limit;                                   /* "cpu=8", "memory=16G" */
 	guint64 max_vms;                                           /* 0: no bound */
 	guint64 cpu_overcommit_percent, memory_overcommit_percent; /* 0: 100 */
+	guint64 spare_hosts; /* of "default": room is kept for the loss of so many hosts (N+1) */
 };
 extern const struct noun pool_noun;
 

@@ -72,6 +72,13 @@ static const struct field fields[] = {
 	  .max = LIMIT_OVERCOMMIT_PERCENT,
 	  .initial = 100,
 	  .doc = "Memory of its VMs for each 100 that they are charged on their host; 0: 100." },
+	{ .name = "spare_hosts",
+	  .type = FIELD_UINT,
+	  .offset = OFFSET(spare_hosts),
+	  .flags = FIELD_CREATE | FIELD_UPDATE,
+	  .max = LIMIT_SPARE_HOSTS,
+	  .doc = "Of pool default only: no VM is placed that would leave too little room for those of the fullest so "
+		 "many hosts, should these be lost (N+1); 0: no room is kept." },
 };
 
 const struct noun pool_noun = NOUN("pool", pool, fields, "A compute pool: the hosts among which a VM is placed.");

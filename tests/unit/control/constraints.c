@@ -273,6 +273,35 @@ static void test_preemption(void)
 	world_clear(&world);
 }
 
+/* All are told, though none of the answers has landed when the next is made. */
+static void test_gang_at_once(void)
+{
+	struct planner_write writes[4];
+	struct world world;
+	guint n = 0;
+
+	world_init(&world);
+	put_sims(&world, 2);
+	for (guint i = 0; i < 3; i++) {
+		g_autofree char *name = g_strdup_printf("x%u", i);
+
+		put_vm(&world, name, "\"require\":[\"disk=ssd\"],\"gang\":\"x\",\"gang_size\":3");
+	}
+	while (n < G_N_ELEMENTS(writes) && planner_next(world.planner, &writes[n]))
+		n++;
+	g_assert_cmpuint(n, ==, 3);
+	for (guint i = 0; i < n; i++)
+		world_apply(&world, &writes[i]);
+	world_settle(&world);
+	for (guint i = 0; i < 3; i++) {
+		g_autofree char *name = g_strdup_printf("x%u", i);
+
+		assert_host(&world, name, "refused");
+		assert_says(&world, name, "only 0 of 3 VMs of gang x fit");
+	}
+	world_clear(&world);
+}
+
 static void test_gang(void)
 {
 	struct world world;
@@ -392,6 +421,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/constraints/pools", test_pools);
 	g_test_add_func("/constraints/preemption", test_preemption);
 	g_test_add_func("/constraints/gang", test_gang);
+	g_test_add_func("/constraints/gang-at-once", test_gang_at_once);
 	g_test_add_func("/constraints/strategy", test_strategy);
 	g_test_add_func("/constraints/questions", test_questions);
 	return g_test_run();

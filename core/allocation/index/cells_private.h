@@ -1,4 +1,4 @@
-/* Inside the cells: what cells.c keeps and search.c reads. */
+/* Inside the cells: what cells.c and trie.c keep and search.c and decide.c read. */
 #pragma once
 
 #include "core/allocation/index/cells.h"
@@ -40,6 +40,8 @@ struct trie {
 	uint32_t zone; /* dense number; 0: any */
 	uint32_t root;
 	uint32_t levels;
+	uint32_t n_nodes; /* of each host, where hosts are filed as wholes; else 0 */
+	uint32_t n_hosts; /* filed in it */
 };
 
 struct slot {
@@ -51,6 +53,7 @@ struct allocation_cells {
 	const struct allocation_cells_rule *rule;
 	double memory_per_cpu_mib;
 	double value[ALLOCATION_NODE_DIMENSIONS][256]; /* of a step, in the measure of costs */
+	unsigned slots_a_host; /* CELLS_SLOTS; 1: hosts are filed as wholes, by what is free on all their nodes */
 	struct slot *slots;
 	uint32_t *trie_of; /* by host */
 	uint32_t hosts_capacity;
@@ -65,6 +68,8 @@ struct allocation_cells {
 	uint32_t n_zones;
 	bool sells_less; /* some host's CPU overcommit is below 100 %: exclusive cores may be charged less than asked */
 	struct allocation_tree *tree;
+	struct allocation_cells *wide; /* the hosts as wholes, for requests over all nodes; NULL until there was one */
+	bool wants_wide;               /* there was one */
 };
 
 static inline const uint32_t *cell_heap(const struct cell *cell)
@@ -86,3 +91,8 @@ static inline unsigned cells_bits(unsigned levels)
 /* What the rule makes of the request. */
 void cells_terms(const struct allocation_cells *cells, const struct allocation_request *request,
 		 double terms[ALLOCATION_TERMS]);
+
+/* trie.c: slot to the cell of `code` in the trie, out of the one it is in; NULL: to none. false: out of memory. */
+bool cells_slot_move(struct allocation_cells *cells, const struct trie *trie, cells_code code, uint32_t slot);
+uint32_t cells_node_new(struct allocation_cells *cells, uint32_t parent, unsigned digit);
+bool cells_array_grow(void *array, uint32_t *capacity, size_t bytes);

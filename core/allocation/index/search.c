@@ -2,38 +2,7 @@
 #include <assert.h>
 #include <string.h>
 
-#include "core/allocation/index/cells_private.h"
-
-struct search {
-	struct allocation_cells *cells;
-	const struct allocation_world *world;
-	const struct allocation_host_state *hosts;
-	const struct allocation_request *request;
-	double terms[ALLOCATION_TERMS];
-	uint32_t need[ALLOCATION_NODE_DIMENSIONS]; /* a node's free amounts are at least these */
-	cells_code need_code;
-	bool soft;              /* penalties are possible */
-	uint32_t least_penalty; /* no candidate has less */
-	uint32_t most_penalty;  /* candidates with more are left out */
-	double surcharge;       /* for what lies in it */
-	bool found, tied;
-	uint32_t penalty, slot; /* of the best */
-	double cost;
-	uint8_t nodes;
-};
-
-static bool has_soft(const struct allocation_request *request, uint32_t *lightest)
-{
-	*lightest = UINT32_MAX;
-	for (unsigned i = 0; i < ALLOCATION_TERMS_MAX; i++)
-		if (request->term[i].group && request->term[i].soft_weight && request->term[i].soft_weight < *lightest)
-			*lightest = request->term[i].soft_weight;
-	for (unsigned i = 0; i < ALLOCATION_SPREADS_MAX; i++)
-		if (request->spread[i].group && request->spread[i].soft_weight &&
-		    request->spread[i].soft_weight < *lightest)
-			*lightest = request->spread[i].soft_weight;
-	return *lightest != UINT32_MAX;
-}
+#include "core/allocation/index/search.h"
 
 /* Whether something of this cost, its lowest slot being `slot`, can still be better than the best. */
 static bool is_open(const struct search *search, double cost, uint32_t slot)
@@ -43,12 +12,14 @@ static bool is_open(const struct search *search, double cost, uint32_t slot)
 	return cost < search->cost || (cost == search->cost && slot < search->slot);
 }
 
-static void offer(struct search *search, uint32_t penalty, double cost, uint32_t slot, uint8_t nodes)
+void search_offer(struct search *search, uint32_t penalty, double cost, uint32_t slot, uint8_t nodes)
 {
 	if (search->found) {
 		if (penalty != search->penalty ? penalty > search->penalty : cost > search->cost)
 			return;
 		if (penalty == search->penalty && cost == search->cost) {
+			if (slot == search->slot) /* seen before */
+				return;
 			search->tied = true;
 			if (slot > search->slot)
 				return;
@@ -64,7 +35,7 @@ static void offer(struct search *search, uint32_t penalty, double cost, uint32_t
 }
 
 /* Whether the one node takes the request; `*penalty` is what that breaks. */
-static bool slot_takes(const struct search *search, uint32_t slot, uint32_t *penalty)
+static bool slot_takes(struct search *search, uint32_t slot, uint32_t *penalty)
 {
 	const struct allocation_host_state *host = &search->hosts[slot / CELLS_SLOTS];
 	const struct allocation_node *node = &host->node[slot % CELLS_SLOTS];
@@ -79,8 +50,10 @@ static bool slot_takes(const struct search *search, uint32_t slot, uint32_t *pen
 	if (lacks)
 		return false;
 	*penalty = search->soft ? allocation_world_penalty(search->world, request, slot / CELLS_SLOTS) : 0;
-	if (*penalty > search->most_penalty)
+	if (*penalty > search->most_penalty) {
+		search_leave_out(search, *penalty);
 		return false;
+	}
 	unsigned n = allocation_world_fits(search->world, request, slot / CELLS_SLOTS, fits);
 	for (unsigned i = 0; i < n; i++)
 		if (fits[i].nodes == 1u << slot % CELLS_SLOTS)
@@ -88,21 +61,43 @@ static bool slot_takes(const struct search *search, uint32_t slot, uint32_t *pen
 	return false;
 }
 
-/* The lowest slot of a cell that takes the request: below a heap's entry are only higher ones. */
+/* Whether the host takes the request on all its nodes. */
+static bool whole_takes(struct search *search, uint32_t host, uint32_t *penalty)
+{
+	struct allocation_fit fits[ALLOCATION_NODES_MAX];
+	unsigned all = (1u << search->hosts[host].n_nodes) - 1;
+
+	*penalty = search->soft ? allocation_world_penalty(search->world, search->request, host) : 0;
+	if (*penalty > search->most_penalty) {
+		search_leave_out(search, *penalty);
+		return false;
+	}
+	return allocation_world_fits(search->world, search->request, host, fits) > 0 && fits[0].nodes == all;
+}
+
+static uint8_t nodes_of(const struct search *search, uint32_t at)
+{
+	return search->filed->slots_a_host > 1 ? (uint8_t)(1u << at % CELLS_SLOTS)
+					       : (uint8_t)((1u << search->hosts[at].n_nodes) - 1);
+}
+
+/* The lowest entry of a cell that takes the request: below a heap's entry are only higher ones. */
 static void search_cell(struct search *search, const struct cell *cell, double cost)
 {
 	const uint32_t *heap = cell_heap(cell);
 	uint32_t open[2 * 32]; /* a path's siblings */
 	unsigned n_open = 0;
+	bool whole = search->filed->slots_a_host == 1;
 
 	open[n_open++] = 0;
 	while (n_open > 0) {
 		uint32_t at = open[--n_open], penalty;
+		uint32_t slot = whole ? heap[at] * CELLS_SLOTS : heap[at];
 
-		if (!is_open(search, cost, heap[at]))
+		if (!is_open(search, cost, slot))
 			continue;
-		if (slot_takes(search, heap[at], &penalty)) {
-			offer(search, penalty, cost, heap[at], (uint8_t)(1u << heap[at] % CELLS_SLOTS));
+		if (whole ? whole_takes(search, heap[at], &penalty) : slot_takes(search, slot, &penalty)) {
+			search_offer(search, penalty, cost, slot, nodes_of(search, heap[at]));
 			if (penalty <= search->least_penalty) {
 				search->tied |= cell->n > 1;
 				continue;
@@ -213,7 +208,7 @@ static void search_huge(struct search *search, uint32_t number, const struct box
 static inline __attribute__((always_inline)) void
 search_node_of(struct search *search, uint32_t number, const struct box *around, unsigned level, unsigned levels)
 {
-	const struct trie_node *node = &search->cells->nodes[number];
+	const struct trie_node *node = &search->filed->nodes[number];
 	unsigned bits = cells_bits(levels), told = cells_told(levels);
 	unsigned shift = CELLS_LEVELS - bits * (level + 1), mask = (1u << bits) - 1;
 	struct choice choices[16];
@@ -231,7 +226,7 @@ search_node_of(struct search *search, uint32_t number, const struct box *around,
 			box.code |= (cells_code)(digit >> (bits * d) & mask) << (8 * d + shift);
 		box_narrow(&box, sides, digit, levels);
 		if (level + 1 == levels)
-			search_cell(search, &search->cells->cells[node->child[digit]],
+			search_cell(search, &search->filed->cells[node->child[digit]],
 				    search->surcharge + search->cells->rule->cost(search->terms, box.low));
 		else if (levels == CELLS_LEVELS_PLAIN)
 			search_plain(search, node->child[digit], &box, level + 1);
@@ -266,140 +261,44 @@ static bool trie_takes(const struct trie *trie, const struct allocation_request 
 	       (trie->labels & request->labels_forbidden) == 0 && (trie->taints & ~request->tolerates) == 0;
 }
 
-static void search_tries(struct search *search, unsigned levels)
+/* What no host of the trie can help to break; false: none can take the request. */
+static bool trie_floor(const struct search *search, const struct trie *trie, uint32_t *floor)
+{
+	uint32_t penalty;
+
+	*floor = search->floor[ALLOCATION_HOST] + search->floor[ALLOCATION_RACK] + search->floor[ALLOCATION_ZONE];
+	if (trie->zone == 0)
+		return true;
+	if (!allocation_world_zone_allows(search->world, search->request, trie->zone, &penalty))
+		return false;
+	*floor += penalty - search->floor[ALLOCATION_ZONE];
+	return true;
+}
+
+static void search_tries_of(struct search *search, unsigned levels, uint32_t n_nodes)
 {
 	bool relational = search->request->term[0].group || search->request->spread[0].group;
 
-	for (uint32_t i = 0; i < search->cells->n_tries; i++) {
-		const struct trie *trie = &search->cells->tries[i];
-		uint32_t penalty;
+	for (uint32_t i = 0; i < search->filed->n_tries; i++) {
+		const struct trie *trie = &search->filed->tries[i];
+		uint32_t floor = 0;
 
-		if (trie->levels != levels || !trie_takes(trie, search->request))
+		if (trie->levels != levels || trie->n_nodes != n_nodes || !trie_takes(trie, search->request))
 			continue;
-		if (relational && trie->zone &&
-		    !allocation_world_zone_allows(search->world, search->request, trie->zone, &penalty))
+		if (relational && !trie_floor(search, trie, &floor))
 			continue;
+		if (floor > search->most_penalty) {
+			if (floor < search->left_out)
+				search->left_out = floor;
+			continue;
+		}
 		search_trie(search, trie);
 	}
 }
 
-static void search_single(struct search *search)
+void search_tries(struct search *search, uint32_t n_nodes)
 {
 	/* The shallow ones first: what they find spares much of the deep ones. */
-	search_tries(search, CELLS_LEVELS_PLAIN);
-	search_tries(search, CELLS_LEVELS);
-}
-
-/* Whether one node has what is asked: then the host's only fits are such nodes, and the cells have told of them. */
-static bool one_node_has(const struct search *search, uint32_t number)
-{
-	const struct allocation_host_state *host = &search->hosts[number];
-
-	if (search->request->numa != ALLOCATION_NUMA_ANY || search->request->exclusive_cores)
-		return false;
-	for (unsigned node = 0; node < host->n_nodes; node++) {
-		const uint32_t *amount = host->node[node].free;
-
-		if (amount[0] >= search->need[0] && amount[1] >= search->need[1] && amount[2] >= search->need[2] &&
-		    amount[3] >= search->need[3])
-			return true;
-	}
-	return false;
-}
-
-/* Zones that have tries of their own and are ruled out, as bits. */
-static unsigned zones_closed(const struct search *search)
-{
-	unsigned closed = 0;
-	uint32_t penalty;
-
-	for (uint32_t i = 0; i < search->cells->n_zones; i++)
-		closed |= (unsigned)!allocation_world_zone_allows(search->world, search->request,
-								  search->cells->zones[i], &penalty)
-			  << i;
-	return closed;
-}
-
-static bool is_closed(const struct search *search, unsigned closed, uint32_t host)
-{
-	for (; closed; closed &= closed - 1)
-		if (search->cells->zones[__builtin_ctz(closed)] == search->hosts[host].zone)
-			return true;
-	return false;
-}
-
-struct wide {
-	struct search *search;
-	uint32_t class_id;
-	unsigned closed;
-};
-
-static void visit_wide(void *data, uint32_t host)
-{
-	const struct wide *wide = data;
-	struct search *search = wide->search;
-	struct allocation_fit fits[ALLOCATION_NODES_MAX];
-
-	if (one_node_has(search, host) || is_closed(search, wide->closed, host))
-		return;
-	unsigned n = allocation_world_fits(search->world, search->request, host, fits);
-	uint32_t penalty = n && search->soft ? allocation_world_penalty(search->world, search->request, host) : 0;
-
-	for (unsigned i = 0; i < n; i++)
-		offer(search, penalty, allocation_cells_cost(search->cells, search->world, wide->class_id, &fits[i]),
-		      host * CELLS_SLOTS + (uint32_t)__builtin_ctz(fits[i].nodes), fits[i].nodes);
-}
-
-static void search_wide(struct search *search, uint32_t class_id)
-{
-	struct wide wide = { .search = search, .class_id = class_id, .closed = zones_closed(search) };
-
-	allocation_tree_each(search->cells->tree, search->world, search->request, visit_wide, &wide);
-}
-
-static void search_init(struct search *search, struct allocation_cells *cells, const struct allocation_world *world,
-			const struct allocation_request *request)
-{
-	*search = (struct search) { .cells = cells,
-				    .world = world,
-				    .hosts = allocation_world_hosts(world),
-				    .request = request,
-				    .most_penalty = UINT32_MAX };
-	memcpy(search->need, request->amount, sizeof(search->need));
-	if (request->exclusive_cores && cells->sells_less)
-		search->need[ALLOCATION_CPU] = 0;
-	for (unsigned d = 0; d < ALLOCATION_NODE_DIMENSIONS; d++)
-		search->need_code |= (cells_code)allocation_cells_step((enum allocation_dimension)d, search->need[d])
-				     << (8 * d);
-	cells_terms(cells, request, search->terms);
-}
-
-void allocation_cells_decide(struct allocation_cells *cells, const struct allocation_world *world, uint32_t class_id,
-			     struct allocation_decision *decision)
-{
-	const struct allocation_request *request = allocation_world_request(world, class_id);
-	struct search search;
-	uint32_t lightest;
-
-	search_init(&search, cells, world, request);
-	search.soft = has_soft(request, &lightest);
-	if (request->numa != ALLOCATION_NUMA_SPLIT || request->numa_nodes <= 1) {
-		/* First without breaking anything; only when that cannot be, with as little as possible. */
-		search.most_penalty = search.soft ? 0 : UINT32_MAX;
-		search_single(&search);
-		if (!search.found && search.soft) {
-			search.least_penalty = lightest;
-			search.most_penalty = UINT32_MAX;
-			search_single(&search);
-		}
-	}
-	if (request->numa != ALLOCATION_NUMA_ONE && (!search.found || search.penalty > 0))
-		search_wide(&search, class_id);
-	*decision = (struct allocation_decision) { .fit = { .host = ALLOCATION_NONE } };
-	if (!search.found)
-		return;
-	decision->fit = (struct allocation_fit) { .host = search.slot / CELLS_SLOTS, .nodes = search.nodes };
-	decision->penalty = search.penalty;
-	decision->cost = search.cost;
-	decision->step = search.tied ? ALLOCATION_STEP_TIE : ALLOCATION_STEP_COST;
+	search_tries_of(search, CELLS_LEVELS_PLAIN, n_nodes);
+	search_tries_of(search, CELLS_LEVELS, n_nodes);
 }

@@ -43,6 +43,15 @@ static void watches_unref(struct allocation_world *world, struct world_class *cl
 	}
 }
 
+/* Whether it wants to be near members of a group. */
+static bool wants_lists(const struct allocation_request *request)
+{
+	for (unsigned i = 0; i < ALLOCATION_TERMS_MAX; i++)
+		if (request->term[i].group != 0 && !request->term[i].anti && request->term[i].level < ALLOCATION_ZONE)
+			return true;
+	return false;
+}
+
 uint32_t allocation_world_class(struct allocation_world *world, const struct allocation_request *request)
 {
 	uint64_t hash = world_hash(request, WORLD_REQUEST_BYTES);
@@ -56,6 +65,8 @@ uint32_t allocation_world_class(struct allocation_world *world, const struct all
 	}
 	class_id = number_reserve(world);
 	if (class_id == ALLOCATION_NONE || !world_map_reserve(&world->class_of, 1))
+		return ALLOCATION_NONE;
+	if (world->lists == NULL && wants_lists(request) && !world_lists_make(world))
 		return ALLOCATION_NONE;
 	class = world_class_at(world, class_id);
 	for (unsigned i = 0; i < ALLOCATION_SPREADS_MAX; i++) {

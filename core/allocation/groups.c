@@ -2,6 +2,9 @@
 #include "core/allocation/world_private.h"
 
 #include <assert.h>
+#include <string.h>
+
+#define EVERYWHERE_MAX 4096 /* domains */
 
 uint32_t world_group_count(const struct allocation_world *world, uint64_t key)
 {
@@ -39,7 +42,8 @@ static bool keeps_off(const struct allocation_term *term)
 
 bool world_groups_reserve(struct allocation_world *world, const struct allocation_request *request, uint64_t n_vms)
 {
-	if (!world_map_reserve(&world->groups, n_vms * WORLD_GROUP_ENTRIES))
+	if (!world_map_reserve(&world->groups, n_vms * WORLD_GROUP_ENTRIES) ||
+	    !world_lists_reserve_members(world, n_vms))
 		return false;
 	for (unsigned i = 0; i < ALLOCATION_MEMBER_MAX; i++) {
 		uint32_t group = request->member_of[i];
@@ -94,6 +98,8 @@ static void shift(struct allocation_world *world, const struct allocation_reques
 			uint32_t domain = world_domain(state, host, level);
 			uint32_t now = shift_members(world, world_group_key(group, level, domain), add);
 
+			if (world->lists != NULL && level < ALLOCATION_ZONE && now == add)
+				(add ? world_list_join : world_list_leave)(world, group, level, domain);
 			if (watched)
 				world_watches_shift(world, group, level, domain,
 						    (uint32_t[2]) { add ? now - 1 : now + 1, now });
@@ -216,6 +222,46 @@ uint32_t allocation_world_penalty(const struct allocation_world *world, const st
 			penalty += spread->soft_weight;
 	}
 	return penalty;
+}
+
+/* Whether every domain of a level has members; false also where that would take long to tell. */
+static bool is_everywhere(const struct allocation_world *world, uint32_t group, uint32_t level)
+{
+	uint32_t n = level == ALLOCATION_HOST ? world->n_hosts : world->domains[level].n;
+
+	if (n > EVERYWHERE_MAX || n == 0 || allocation_world_members(world, group) < n - 1) /* no rack is numbered 0 */
+		return false;
+	while (n-- > 0) { /* the highest first: strategies tend to fill the lowest */
+		bool there = level == ALLOCATION_HOST ? world->hosts[n].present : world->domains[level].n_hosts[n] > 0;
+
+		if (there && world_group_count(world, world_group_key(group, level, n)) == 0)
+			return false;
+	}
+	return true;
+}
+
+static bool breaks_everywhere(const struct allocation_world *world, const struct allocation_request *request,
+			      const struct allocation_term *term)
+{
+	if (term->anti)
+		return is_everywhere(world, term->group, term->level);
+	return allocation_world_members(world, term->group) == 0 && !world_is_member(request, term->group);
+}
+
+bool allocation_world_floor(const struct allocation_world *world, const struct allocation_request *request,
+			    uint32_t floor[ALLOCATION_LEVELS])
+{
+	memset(floor, 0, sizeof(uint32_t[ALLOCATION_LEVELS]));
+	for (unsigned i = 0; i < ALLOCATION_TERMS_MAX && request->term[i].group != 0; i++) {
+		const struct allocation_term *term = &request->term[i];
+
+		if (!breaks_everywhere(world, request, term))
+			continue;
+		if (term->soft_weight == 0)
+			return false;
+		floor[term->level] += term->soft_weight;
+	}
+	return true;
 }
 
 bool allocation_world_zone_allows(const struct allocation_world *world, const struct allocation_request *request,

@@ -138,6 +138,7 @@ static void describe(struct allocation_world *world, uint32_t host, const struct
 	state->powered = now->powered;
 	state->cordoned = now->cordoned;
 	world_eligibilities_join(world, host);
+	world_list_join_rack(world, host);
 }
 
 static void undescribe(struct allocation_world *world, uint32_t host)
@@ -145,6 +146,7 @@ static void undescribe(struct allocation_world *world, uint32_t host)
 	struct allocation_host_state *state = &world->hosts[host];
 
 	world_eligibilities_leave(world, host);
+	world_list_leave_rack(world, host);
 	domain_leave(world, ALLOCATION_RACK, state->rack);
 	domain_leave(world, ALLOCATION_ZONE, state->zone);
 	type_unref(world, state->type);
@@ -163,7 +165,7 @@ uint32_t allocation_world_host_add(struct allocation_world *world, const struct 
 	if (!world_array_reserve(&world->hosts, &world->hosts_capacity, (uint64_t)number + 1, sizeof(*world->hosts)) ||
 	    !world_array_reserve(&world->tenants, &world->tenants_capacity, (uint64_t)number + 1,
 				 sizeof(*world->tenants)) ||
-	    !domains_reserve(world))
+	    !domains_reserve(world) || !world_lists_reserve_host(world, number))
 		return ALLOCATION_NONE;
 	type = type_ref(world, host);
 	if (type == ALLOCATION_NONE)
@@ -199,7 +201,8 @@ bool allocation_world_host_change(struct allocation_world *world, uint32_t host,
 
 	assert(host < world->n_hosts && world->hosts[host].present);
 	if (now->n_nodes == 0 || now->n_nodes > ALLOCATION_NODES_MAX || !domains_reserve(world) ||
-	    !world_map_reserve(&world->groups, entries))
+	    !world_map_reserve(&world->groups, entries) || !world_lists_reserve_host(world, host) ||
+	    !world_lists_reserve_members(world, world->hosts[host].n_vms))
 		return false;
 	type = type_ref(world, now);
 	if (type == ALLOCATION_NONE)

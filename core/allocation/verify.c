@@ -231,5 +231,7 @@ const char *allocation_world_verify(const struct allocation_world *world)
 		wrong = verify_groups(world);
 	if (wrong == NULL)
 		wrong = verify_spreads(world);
+	if (wrong == NULL)
+		wrong = world_lists_verify(world);
 	return wrong != NULL ? wrong : verify_headroom(world);
 }

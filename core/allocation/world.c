@@ -35,6 +35,7 @@ void allocation_world_free(struct allocation_world *world)
 	free(world->vms);
 	free(world->domain_of.entries);
 	free(world->groups.entries);
+	world_lists_free(world->lists);
 	free(world->headroom);
 	free(world);
 }
@@ -56,6 +57,7 @@ static void forget(struct allocation_world *to)
 	to->watches = NULL;
 	to->n_eligibilities = to->n_watches = 0;
 	to->headroom = NULL;
+	to->lists = NULL;
 	for (uint32_t level = 0; level < ALLOCATION_LEVELS; level++) {
 		to->domains[level].n_hosts = NULL;
 		to->domains[level].keys = NULL;
@@ -104,7 +106,7 @@ struct allocation_world *allocation_world_copy(const struct allocation_world *wo
 	forget(copy);
 	if (hosts_copy(copy, world) && classes_copy(copy, world) &&
 	    world_array_copy(&copy->vms, world->vms, world->vms_capacity * sizeof(*copy->vms)) &&
-	    world_map_copy(&copy->groups, &world->groups) && world_watches_copy(copy, world) &&
+	    world_map_copy(&copy->groups, &world->groups) && world_watches_copy(copy, world) && world_lists_copy(copy, world) &&
 	    world_array_copy(&copy->headroom, world->headroom, sizeof(*copy->headroom)))
 		return copy;
 	allocation_world_free(copy);

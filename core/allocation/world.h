@@ -101,6 +101,10 @@ uint32_t allocation_world_penalty(const struct allocation_world *world, const st
  * of that dense number; `*penalty` is what the soft ones of that level add on every host there. */
 bool allocation_world_zone_allows(const struct allocation_world *world, const struct allocation_request *request,
 				  uint32_t zone, uint32_t *penalty);
+/* allocation_world_floor(world, request, floor): what the soft terms of each level add on every host alike; no host's penalty
+ * is lower than their sum. false: no host takes the request, as a hard term holds nowhere. */
+bool allocation_world_floor(const struct allocation_world *world, const struct allocation_request *request,
+			    uint32_t floor[ALLOCATION_LEVELS]);
 /* Whether the request has terms, spreads, or groups others avoid: whether anything but the host itself decides. */
 bool allocation_world_is_relational(const struct allocation_world *world, const struct allocation_request *request);
 
@@ -124,6 +128,15 @@ void allocation_world_remove(struct allocation_world *world, uint32_t vm);
 const struct allocation_placement *allocation_world_placement(const struct allocation_world *world, uint32_t vm);
 uint32_t allocation_world_n_placements(const struct allocation_world *world);            /* highest number + 1 */
 uint32_t allocation_world_members(const struct allocation_world *world, uint32_t group); /* placed members in all */
+
+/* Where members of a group are, by hosts or racks: listed from the first class on that has affinity at one of these levels.
+ * allocation_world_member_domains(world, group, level): how many; ALLOCATION_NONE: not listed. The others are for what is
+ * listed; `after` ALLOCATION_NONE: the first; they return ALLOCATION_NONE at the end. In no particular order. */
+uint32_t allocation_world_member_domains(const struct allocation_world *world, uint32_t group, uint32_t level);
+uint32_t allocation_world_member_domain_next(const struct allocation_world *world, uint32_t group, uint32_t level,
+					     uint32_t after);
+uint32_t allocation_world_rack_hosts(const struct allocation_world *world, uint32_t rack); /* how many */
+uint32_t allocation_world_rack_next(const struct allocation_world *world, uint32_t rack, uint32_t after);
 
 /* allocation_world_copy(world): an independent copy with the same numbers: to try things on. NULL: out of memory. */
 struct allocation_world *allocation_world_copy(const struct allocation_world *world);

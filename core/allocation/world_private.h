@@ -132,6 +132,7 @@ struct allocation_world {
 	uint32_t eligibilities_capacity, n_eligibilities;
 	struct world_watch *watches;
 	uint32_t watches_capacity, n_watches, free_watch; /* + 1 */
+	struct world_lists *lists;                        /* NULL until a class needs them */
 	struct world_headroom *headroom;                  /* a cache: changes under const */
 };
 
@@ -197,6 +198,19 @@ uint32_t world_watch_least(const struct allocation_world *world, const struct al
 			   const struct allocation_spread *spread);
 void world_watches_free(struct allocation_world *world);
 bool world_watches_copy(struct allocation_world *to, const struct allocation_world *from);
+
+/* ---- lists.c: members by host and rack ---- */
+bool world_lists_make(struct allocation_world *world); /* there are none yet */
+void world_lists_free(struct world_lists *lists);
+bool world_lists_copy(struct allocation_world *to, const struct allocation_world *from);
+const char *world_lists_verify(const struct allocation_world *world);
+bool world_lists_reserve_members(struct allocation_world *world, uint64_t n_vms);
+bool world_lists_reserve_host(struct allocation_world *world, uint32_t host);
+/* The first member came to a domain, the last one left it. */
+void world_list_join(struct allocation_world *world, uint32_t group, uint32_t level, uint32_t domain);
+void world_list_leave(struct allocation_world *world, uint32_t group, uint32_t level, uint32_t domain);
+void world_list_join_rack(struct allocation_world *world, uint32_t host);
+void world_list_leave_rack(struct allocation_world *world, uint32_t host);
 
 /* ---- headroom.c ---- */
 uint64_t world_headroom_free(const struct allocation_host_state *state, unsigned d); /* over its nodes */

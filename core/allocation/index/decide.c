@@ -119,6 +119,84 @@ static void search_wide(struct search *search)
 	allocation_tree_each(cells->tree, search->world, search->request, visit_wide, &wide);
 }
 
+/* ---- close to others ---- */
+
+#define NEAR_SHARE 8 /* of the hosts, at most one in so many: else the tries are faster */
+
+/* How many hosts are in the domains where the term's group has members; UINT64_MAX: too many, or it is not listed. */
+static uint64_t n_near(const struct search *search, const struct allocation_term *term)
+{
+	const struct allocation_world *world = search->world;
+	uint64_t most = allocation_world_n_hosts(world) / NEAR_SHARE, n;
+
+	if (term->group == 0 || term->anti)
+		return UINT64_MAX;
+	n = allocation_world_member_domains(world, term->group, term->level);
+	if (n == 0 || n > most)
+		return UINT64_MAX;
+	if (term->level == ALLOCATION_HOST)
+		return n;
+	n = 0;
+	for (uint32_t rack = ALLOCATION_NONE; n <= most;) {
+		rack = allocation_world_member_domain_next(world, term->group, ALLOCATION_RACK, rack);
+		if (rack == ALLOCATION_NONE)
+			return n;
+		n += allocation_world_rack_hosts(world, rack);
+	}
+	return UINT64_MAX;
+}
+
+/* Offer all hosts at which the term holds; it has members. */
+static void offer_near(struct search *search, const struct allocation_term *term)
+{
+	const struct allocation_world *world = search->world;
+	uint32_t domain = ALLOCATION_NONE, host = ALLOCATION_NONE;
+
+	for (;;) {
+		domain = allocation_world_member_domain_next(world, term->group, term->level, domain);
+		if (domain == ALLOCATION_NONE)
+			return;
+		if (term->level == ALLOCATION_HOST)
+			offer_host(search, domain);
+		else
+			while ((host = allocation_world_rack_next(world, domain, host)) != ALLOCATION_NONE)
+				offer_host(search, host);
+	}
+}
+
+/* A hard term that holds at few hosts: there are no others. */
+static bool search_near_hard(struct search *search)
+{
+	const struct allocation_term *fewest = NULL;
+	uint64_t least = UINT64_MAX;
+
+	for (unsigned i = 0; i < ALLOCATION_TERMS_MAX; i++) {
+		const struct allocation_term *term = &search->request->term[i];
+		uint64_t n = term->soft_weight == 0 ? n_near(search, term) : UINT64_MAX;
+
+		if (n < least) {
+			fewest = term;
+			least = n;
+		}
+	}
+	if (fewest)
+		offer_near(search, fewest);
+	return fewest != NULL;
+}
+
+/* Soft terms that hold at few hosts: these are offered, and all others break them. */
+static void search_near_soft(struct search *search)
+{
+	for (unsigned i = 0; i < ALLOCATION_TERMS_MAX; i++) {
+		const struct allocation_term *term = &search->request->term[i];
+
+		if (term->soft_weight == 0 || n_near(search, term) == UINT64_MAX)
+			continue;
+		offer_near(search, term);
+		search->floor[term->level] += term->soft_weight;
+	}
+}
+
 /* ---- the decision ---- */
 
 static void search_init(struct search *search, struct allocation_cells *cells, const struct allocation_world *world,
@@ -165,6 +243,8 @@ static void search_passes(struct search *search)
 		search->floor[ALLOCATION_HOST] + search->floor[ALLOCATION_RACK] + search->floor[ALLOCATION_ZONE];
 	unsigned n_looked = 0;
 
+	if (search->found && search->penalty < asked)
+		return;
 	for (;;) {
 		search->least_penalty = asked;
 		search->most_penalty = search->soft && n_looked < PASSES_EXACT ? asked : UINT32_MAX;
@@ -184,7 +264,12 @@ void allocation_cells_decide(struct allocation_cells *cells, const struct alloca
 	struct search search;
 
 	search_init(&search, cells, world, class_id);
-	search_passes(&search);
+	if (!search.request->term[0].group)
+		search_passes(&search);
+	else if (allocation_world_floor(world, search.request, search.floor) && !search_near_hard(&search)) {
+		search_near_soft(&search);
+		search_passes(&search);
+	}
 	*decision = (struct allocation_decision) { .fit = { .host = ALLOCATION_NONE } };
 	if (!search.found)
 		return;

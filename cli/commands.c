@@ -226,7 +226,8 @@ static const struct option lab_rebalance_options[] = {
 	{ "reassignment", 0, "MODEL", VALUE_FILE,
 	  .doc = "A machine reassignment instance (ROADEF/EURO 2012); the assignment follows as argument." },
 	{ "ganeti", 0, "FILE", VALUE_FILE, .doc = "A Ganeti cluster in the text format of htools." },
-	{ "strategy", 0, "NAME", .doc = "annealing (default), lns or greedy-descent; a Ganeti cluster: greedy-descent." },
+	{ "strategy", 0, "NAME",
+	  .doc = "annealing (default), lns or greedy-descent; a Ganeti cluster: greedy-descent." },
 	{ "param", 0, "NAME=VALUE", .repeat = TRUE, .doc = "Set a parameter of the strategy. May be repeated." },
 	{ "budget", 0, "BUDGET",
 	  .doc = "Steps like 20000000 (default), or a time like 300s: the plan names the steps that repeat it." },
@@ -238,15 +239,16 @@ static const struct option lab_rebalance_options[] = {
 
 static const struct option lab_allocation_options[] = {
 	{ "trace", 0, "FILE", VALUE_FILE,
-	  .doc = "The trace (azure, huawei or events CSV, may be gzip), a .vbp instance, or "
-		 "synthetic:vms=10000,seed=1." },
+	  .doc = "The trace (azure, huawei or events CSV, may be gzip), a .vbp instance, "
+		 "synthetic:vms=10000,seed=1, or live for what this daemon recorded." },
 	{ "hosts", 0, "SPEC",
 	  .doc = "2x40c90G: as many as needed, of 2 NUMA nodes of 40 CPUs and 90 GiB; 100*2x40c90G: exactly 100; or a "
 		 "CSV file of hosts." },
 	{ "strategy", 0, "NAMES", .doc = "all (default), or names separated by commas: first-fit,best-fit." },
 	{ "param", 0, "NAME=VALUE", .repeat = TRUE, .doc = "A parameter of the one strategy named. May be repeated." },
 	{ "option", 'o', "NAME=VALUE", .repeat = TRUE,
-	  .doc = "Of the replay: racks, split-over, lifetime, tune-until, apart, samples, migrate, max-per-vm, leave-out; of "
+	  .doc = "Of the replay: racks, split-over, lifetime, tune-until, apart, samples, migrate, max-per-vm, "
+		 "leave-out; of "
 		 "packing: budget. "
 		 "May be repeated." },
 	{ "seed", 0, "N", .doc = "The first seed (default 1)." },
@@ -645,8 +647,10 @@ const struct command commands[] = {
 	  .options = lab_rebalance_options,
 	  .argument = { "ASSIGNMENT", VALUE_FILE, NULL, 0, 1, "With --reassignment: where every process is now." },
 	  .doc = "Plan moves that improve what is placed, for a field's instance",
-	  .help = "Prints the moves in an order in which each has room when its turn comes, then what they gain and cost. "
-		  "Every plan is checked from scratch before it is printed. The same budget and seed give the same bytes.",
+	  .help = "Prints the moves in an order in which each has room when its turn comes, then what they gain and "
+		  "cost. "
+		  "Every plan is checked from scratch before it is printed. The same budget and seed give the same "
+		  "bytes.",
 	  .examples = "polder lab rebalance --ganeti examples/allocation/ganeti-small.txt\n"
 		      "polder lab rebalance --reassignment examples/allocation/reassignment-model.txt \\\n"
 		      "    examples/allocation/reassignment-assignment.txt --budget 100000" },

@@ -120,8 +120,10 @@ int verb_host_capacity(struct invocation *invocation, GError **error)
 	for (guint i = 0; first_out && i < json_array_get_length(first_out); i++) {
 		JsonObject *out = json_array_get_object_element(first_out, i);
 
-		printf("%s stops %" G_GINT64_FORMAT " hosts\n", view_text(out, NULL, "constraint"),
-		       view_number(out, NULL, "hosts"));
+		gint64 hosts = view_number(out, NULL, "hosts");
+
+		printf("%s stops %" G_GINT64_FORMAT " host%s\n", view_text(out, NULL, "constraint"), hosts,
+		       hosts == 1 ? "" : "s");
 	}
 	return 0;
 }

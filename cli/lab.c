@@ -1,26 +1,28 @@
 /* polder lab allocation: strategies on a trace or a packing instance, in this process; no daemon is asked. */
+#include <glib/gstdio.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "cli/progress.h"
 #include "cli/verbs.h"
+#include "cli/workload.h"
 #include "lab/allocation.h"
 #include "lab/error.h"
 #include "lab/packing.h"
-#include "lab/plot.h"
 #include "lab/report.h"
 
 #define SEEDS_MAX 1000
 
-static gboolean number_option(struct invocation *invocation, const char *name, guint64 max, guint64 *value,
+static gboolean number_option(struct invocation *invocation, const char *name, const guint64 range[2], guint64 *value,
 			      GError **error)
 {
 	const char *text = invocation_option(invocation, name);
 
-	if (!text || g_ascii_string_to_unsigned(text, 10, 0, max, value, NULL))
+	if (!text || g_ascii_string_to_unsigned(text, 10, range[0], range[1], value, NULL))
 		return TRUE;
-	usage_error(error, invocation, "--%s %s is not a whole number from 0 to %" G_GUINT64_FORMAT, name, text, max);
+	usage_error(error, invocation, "--%s %s is not a whole number from %" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT,
+		    name, text, range[0], range[1]);
 	return FALSE;
 }
 
@@ -90,8 +92,8 @@ static gboolean ranking_fill(struct invocation *invocation, struct lab_ranking *
 	gboolean ok;
 
 	if (!lab_weights_parse(invocation_option(invocation, "weights"), &weights, &normalized, error) ||
-	    !number_option(invocation, "seed", G_MAXINT64, &seed, error) ||
-	    !number_option(invocation, "seeds", SEEDS_MAX, &seeds, error))
+	    !number_option(invocation, "seed", (guint64[]) { 0, G_MAXINT64 }, &seed, error) ||
+	    !number_option(invocation, "seeds", (guint64[]) { 1, SEEDS_MAX }, &seeds, error))
 		return FALSE;
 	if (require[0] && !(floors = lab_floors_parse(require, error)))
 		return FALSE;
@@ -102,27 +104,19 @@ static gboolean ranking_fill(struct invocation *invocation, struct lab_ranking *
 	return ok && lab_ranking_select(ranking, &weights, normalized, floors, error);
 }
 
-static gboolean plot_write(struct invocation *invocation, const struct lab_ranking *ranking, GError **error)
-{
-	const char *path = invocation_option(invocation, "plot");
-	g_autofree char *svg = path ? lab_plot_svg(ranking) : NULL;
-
-	return !path || g_file_set_contents(path, svg, -1, error);
-}
-
 static int rank_and_print(struct invocation *invocation, struct lab_ranking *ranking, GError **error)
 {
 	gboolean timing = invocation_flag(invocation, "timing");
 	g_autofree char *text = NULL;
 
 	if (!candidates_add(invocation, ranking, error) || !ranking_fill(invocation, ranking, error) ||
-	    !plot_write(invocation, ranking, error))
+	    !workload_plot(invocation, ranking, error))
 		return -1;
 	text = invocation_flag(invocation, "json") ? lab_report_json(ranking, timing)
 						   : lab_report_text(ranking, timing);
 	fputs(text, stdout);
-	/* Requirements that nothing meets are a conflict, as in strategy select. */
-	return ranking->floors && ranking->floors->len && !ranking->winner ? 4 : 0;
+	/* Requirements that nothing meets are a conflict, as in strategy select; so is nothing that could be evaluated. */
+	return (ranking->floors && ranking->floors->len && !ranking->winner) || !ranking->ranked->len ? 4 : 0;
 }
 
 /* A bad --strategy is told before a long trace is read. */
@@ -142,15 +136,22 @@ static int allocation(struct invocation *invocation, GError **error)
 	g_autoptr(GPtrArray) notes = g_ptr_array_new_with_free_func(g_free);
 	g_auto(GStrv) options = load_options(invocation, packing);
 	struct lab_ranking *ranking;
-	gpointer workload;
+	g_autofree char *fetched = NULL;
+	gpointer workload = NULL;
 	int status;
 
 	if (!trace)
 		return usage_error(error, invocation,
-				   "no trace: name a file with --trace, or synthetic:vms=10000,seed=1");
-	if (!names_check(invocation, family, error))
+				   "no trace: name a file with --trace, live for what this daemon recorded, or "
+				   "synthetic:vms=10000,seed=1");
+	if (!names_check(invocation, family, error) || !workload_plot_check(invocation, error))
 		return -1;
-	workload = family->load(trace, (const char *const *)options, notes, error);
+	if (packing && invocation_option(invocation, "hosts"))
+		g_ptr_array_add(notes, g_strdup("hosts: an instance has bins of its own; --hosts was not used"));
+	if (strcmp(trace, "live") != 0 || workload_fetch(invocation, family, &fetched, error))
+		workload = family->load(fetched ? fetched : trace, (const char *const *)options, notes, error);
+	if (fetched)
+		g_unlink(fetched);
 	if (!workload)
 		return -1;
 	ranking = lab_ranking_new(family, workload, part_option(invocation));

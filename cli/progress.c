@@ -6,14 +6,18 @@
 #include "cli/table.h"
 #include "cli/terminal.h"
 
-#define BAR_COLUMNS 24
+#define BAR_COLUMNS   24
+#define LINE_PERCENT  10                    /* a plain line every so much, */
+#define LINE_PAUSE_US (10 * G_USEC_PER_SEC) /* or so long after the latest */
 
 struct progress {
 	int fd;
 	char *title;
 	gint64 quiet_until;
 	gboolean terminal, shown;
-	char *last; /* plain lines: the step printed last */
+	char *last; /* plain lines: the step printed last, how far it was, and when that was */
+	int last_percent;
+	gint64 last_at;
 };
 
 struct progress *progress_new(int fd, const char *title, guint quiet_ms)
@@ -61,6 +65,23 @@ static void draw_bar(struct progress *progress, int percent, const char *step)
 	progress->shown = TRUE;
 }
 
+/* "12 of 90" after "11 of 90": but for their digits they are alike. */
+static gboolean counts_on(const char *before, const char *now)
+{
+	if (!before)
+		return FALSE;
+	for (;;) {
+		before += strspn(before, "0123456789");
+		now += strspn(now, "0123456789");
+		if (*before != *now)
+			return FALSE;
+		if (!*now)
+			return TRUE;
+		before++;
+		now++;
+	}
+}
+
 void progress_update(struct progress *progress, int percent, const char *step)
 {
 	g_autofree char *text = text_printable(step ? step : "");
@@ -75,6 +96,12 @@ void progress_update(struct progress *progress, int percent, const char *step)
 	}
 	if (g_strcmp0(progress->last, text) == 0)
 		return;
+	/* Where it counts on, a line for each count would drown what matters. */
+	if (counts_on(progress->last, text) && percent < progress->last_percent + LINE_PERCENT &&
+	    g_get_monotonic_time() < progress->last_at + LINE_PAUSE_US)
+		return;
+	progress->last_percent = percent;
+	progress->last_at = g_get_monotonic_time();
 	g_free(progress->last);
 	progress->last = g_strdup(text);
 	if (percent >= 0)

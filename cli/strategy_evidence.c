@@ -5,7 +5,6 @@
 #include "cli/verbs.h"
 #include "lab/error.h"
 #include "lab/optimize.h"
-#include "lab/plot.h"
 #include "lab/report.h"
 
 #define SEEDS 5
@@ -30,14 +29,6 @@ static gboolean wishes_init(struct wishes *wishes, struct invocation *invocation
 static void wishes_clear(struct wishes *wishes)
 {
 	g_clear_pointer(&wishes->floors, g_array_unref);
-}
-
-static gboolean write_plot(struct invocation *invocation, const struct lab_ranking *ranking, GError **error)
-{
-	const char *path = invocation_option(invocation, "plot");
-	g_autofree char *svg = path ? lab_plot_svg(ranking) : NULL;
-
-	return !path || g_file_set_contents(path, svg, -1, error);
 }
 
 static gboolean apply_winner(struct invocation *invocation, const struct lab_ranking *ranking, GError **error)
@@ -79,7 +70,7 @@ static int finish_selection(struct invocation *invocation, const struct lab_rank
 {
 	gboolean apply = invocation_flag(invocation, "apply");
 
-	if (!write_plot(invocation, ranking, error))
+	if (!workload_plot(invocation, ranking, error))
 		return -1;
 	if (apply && ranking->winner && !apply_winner(invocation, ranking, error))
 		return -1;
@@ -118,7 +109,8 @@ int verb_strategy_select(struct invocation *invocation, GError **error)
 	struct wishes wishes = { 0 };
 	int status = -1;
 
-	if (family && wishes_init(&wishes, invocation, error) && workload_load(&workload, invocation, family, error))
+	if (family && wishes_init(&wishes, invocation, error) && workload_plot_check(invocation, error) &&
+	    workload_load(&workload, invocation, family, error))
 		status = select_on(invocation, &workload, &wishes, error);
 	workload_clear(&workload);
 	wishes_clear(&wishes);

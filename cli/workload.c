@@ -11,6 +11,7 @@
 #include "lab/allocation.h"
 #include "lab/error.h"
 #include "lab/packing.h"
+#include "lab/plot.h"
 
 #define SEEDS_MAX   1000
 #define THREADS_MAX 256
@@ -31,10 +32,9 @@ const struct lab_family *family_find(const char *name, GError **error)
 	return NULL;
 }
 
-/* What the daemon recorded, into a file of our own. */
-static gboolean fetch(struct workload *workload, struct invocation *invocation, GError **error)
+gboolean workload_fetch(struct invocation *invocation, const struct lab_family *family, char **fetched, GError **error)
 {
-	g_autofree char *path = g_strdup_printf("/v1/trace/%s", workload->family->name);
+	g_autofree char *path = g_strdup_printf("/v1/trace/%s", family->name);
 	struct client *client = client_open(invocation, error);
 	g_autoptr(GInputStream) stream = client ? client_read(client, path, error) : NULL;
 	g_autoptr(GOutputStream) out = NULL;
@@ -42,9 +42,9 @@ static gboolean fetch(struct workload *workload, struct invocation *invocation, 
 	int fd;
 
 	if (stream) {
-		fd = g_file_open_tmp("polder-trace-XXXXXX.csv", &workload->fetched, error);
+		fd = g_file_open_tmp("polder-trace-XXXXXX.csv", fetched, error);
 		if (fd >= 0) {
-			g_autoptr(GFile) file = g_file_new_for_path(workload->fetched);
+			g_autoptr(GFile) file = g_file_new_for_path(*fetched);
 
 			g_close(fd, NULL);
 			out = G_OUTPUT_STREAM(g_file_replace(file, NULL, FALSE, G_FILE_CREATE_NONE, NULL, error));
@@ -97,7 +97,7 @@ gboolean workload_load(struct workload *workload, struct invocation *invocation,
 	/* Instances of packing are allocation's, asked all at once. */
 	if (family == &lab_allocation_family && (g_str_has_suffix(trace, ".vbp") || g_str_has_suffix(trace, ".vbp.gz")))
 		workload->family = &lab_packing_family;
-	if (strcmp(trace, "live") == 0 && !fetch(workload, invocation, error))
+	if (strcmp(trace, "live") == 0 && !workload_fetch(invocation, family, &workload->fetched, error))
 		return FALSE;
 	options = load_options(invocation, workload->family);
 	name = g_path_get_basename(trace);
@@ -127,6 +127,31 @@ struct lab_ranking *workload_ranking(const struct workload *workload, enum lab_p
 	for (guint i = 0; i < workload->notes->len; i++)
 		g_ptr_array_add(ranking->notes, g_strdup(workload->notes->pdata[i]));
 	return ranking;
+}
+
+gboolean workload_plot_check(struct invocation *invocation, GError **error)
+{
+	const char *path = invocation_option(invocation, "plot");
+	g_autofree char *dir = path ? g_path_get_dirname(path) : NULL;
+
+	if (!path || (g_file_test(dir, G_FILE_TEST_IS_DIR) && !g_file_test(path, G_FILE_TEST_IS_DIR)))
+		return TRUE;
+	usage_error(error, invocation, "--plot can't write %s: %s", path,
+		    g_file_test(path, G_FILE_TEST_IS_DIR) ? "it is a directory" : "there is no such directory");
+	return FALSE;
+}
+
+gboolean workload_plot(struct invocation *invocation, const struct lab_ranking *ranking, GError **error)
+{
+	const char *path = invocation_option(invocation, "plot");
+	g_autofree char *svg = path ? lab_plot_svg(ranking) : NULL;
+	g_autoptr(GError) cause = NULL;
+
+	if (!path || g_file_set_contents(path, svg, -1, &cause))
+		return TRUE;
+	g_set_error(error, LAB_ERROR, LAB_ERROR_FAILED, "--plot can't write %s:%s", path,
+		    strrchr(cause->message, ':') ? strrchr(cause->message, ':') + 1 : cause->message);
+	return FALSE;
 }
 
 static void show_progress(guint done, guint total, gpointer bar)

@@ -39,6 +39,14 @@ struct lab_ranking *workload_ranking(const struct workload *workload, enum lab_p
 gboolean workload_run(struct invocation *invocation, guint seeds, struct lab_run *run, GError **error);
 void workload_run_end(struct lab_run *run);
 
+/* workload_fetch(invocation, family, fetched, error): what the daemon recorded, into a temporary file. *fetched is its name,
+ * the caller's to remove and free; set also when it failed half-way. */
+gboolean workload_fetch(struct invocation *invocation, const struct lab_family *family, char **fetched, GError **error);
+
+/* --plot: whether its file can be written, asked before long work; and writing it. */
+gboolean workload_plot_check(struct invocation *invocation, GError **error);
+gboolean workload_plot(struct invocation *invocation, const struct lab_ranking *ranking, GError **error);
+
 /* The families there are, ended by NULL; their names, for option tables. */
 extern const struct lab_family *const families[];
 extern const char *const family_names[];

@@ -15,5 +15,8 @@ enum lab_error {
 	LAB_ERROR_COUNT
 };
 
+/* lab_error_file(path, cause, error): why `path` can't be opened or read, from GLib's error, with what to do. */
+void lab_error_file(const char *path, const GError *cause, GError **error);
+
 /* lab_error_exit_status(error): the exit status for an error of this domain; 1 for any other. */
 int lab_error_exit_status(const GError *error);

@@ -219,9 +219,8 @@ static gboolean row_read(struct file *file, GError **error)
 	guint64 nodes = 1, cpus, memory_mib;
 	struct allocation_host host;
 
-	if (trace_lines_n_fields(file->lines) != trace_lines_n_columns(file->lines))
-		return trace_lines_fail(file->lines, -1, error, "%u fields where the header names %u columns",
-					trace_lines_n_fields(file->lines), trace_lines_n_columns(file->lines));
+	if (!trace_lines_whole(file->lines, error))
+		return FALSE;
 	if (!*name)
 		return trace_lines_fail(file->lines, file->name, error, "a host needs a name");
 	if (g_hash_table_contains(file->names, name))

@@ -323,9 +323,7 @@ char *lab_text_load(const char *path, gsize bytes_max, gsize *length, GError **e
 		return NULL;
 	}
 	if (!g_file_get_contents(path, &text, length, &why)) {
-		gboolean absent = g_error_matches(why, G_FILE_ERROR, G_FILE_ERROR_NOENT);
-
-		g_set_error(error, LAB_ERROR, absent ? LAB_ERROR_NOT_FOUND : LAB_ERROR_FAILED, "%s", why->message);
+		lab_error_file(path, why, error);
 		return NULL;
 	}
 	return text;

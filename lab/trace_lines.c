@@ -40,10 +40,7 @@ struct trace_lines *trace_lines_open(const char *path, GError **error)
 
 	if (stream)
 		return trace_lines_new(G_INPUT_STREAM(stream), path);
-	if (g_error_matches(cause, G_IO_ERROR, G_IO_ERROR_NOT_FOUND))
-		g_set_error(error, LAB_ERROR, LAB_ERROR_NOT_FOUND, "there is no file %s: check its path", path);
-	else
-		g_set_error(error, LAB_ERROR, LAB_ERROR_FAILED, "can't read %s: %s", path, cause->message);
+	lab_error_file(path, cause, error);
 	return NULL;
 }
 
@@ -57,6 +54,19 @@ void trace_lines_free(struct trace_lines *lines)
 	g_clear_object(&lines->stream);
 	g_free(lines->name);
 	g_free(lines);
+}
+
+gboolean trace_lines_whole(const struct trace_lines *lines, GError **error)
+{
+	guint fields = trace_lines_n_fields(lines), columns = lines->n_columns;
+
+	if (fields == columns)
+		return TRUE;
+	if (fields < columns)
+		return trace_lines_fail(lines, (int)fields, error,
+					"is missing: %u fields where the header names %u columns", fields, columns);
+	return trace_lines_fail(lines, (int)columns, error,
+				"is one too many: %u fields where the header names %u columns", fields, columns);
 }
 
 gboolean trace_lines_fail(const struct trace_lines *lines, int column, GError **error, const char *format, ...)
@@ -85,7 +95,7 @@ static gboolean raw_fill(struct trace_lines *lines, GError **error)
 	gssize got = g_input_stream_read(lines->stream, lines->raw, sizeof lines->raw, NULL, &cause);
 
 	if (got < 0) {
-		g_set_error(error, LAB_ERROR, LAB_ERROR_FAILED, "can't read %s: %s", lines->name, cause->message);
+		lab_error_file(lines->name, cause, error);
 		return FALSE;
 	}
 	lines->raw_at = 0;

@@ -33,6 +33,9 @@ int trace_lines_column(const struct trace_lines *lines, const char *name);
 guint trace_lines_n_columns(const struct trace_lines *lines);
 const char *trace_lines_column_name(const struct trace_lines *lines, guint n);
 
+/* trace_lines_whole(lines, error): whether the row has as many fields as the header has columns. */
+gboolean trace_lines_whole(const struct trace_lines *lines, GError **error);
+
 /* trace_lines_fail(lines, column, error, format, …): LAB_ERROR_INVALID "FILE, line N, column C: …"; column -1: the line as a
  * whole. Always FALSE. */
 gboolean trace_lines_fail(const struct trace_lines *lines, int column, GError **error, const char *format, ...)

@@ -331,11 +331,8 @@ int trace_rows_next(struct trace_rows *rows, struct trace_row *row, GError **err
 
 	if (got <= 0)
 		return got;
-	if (trace_lines_n_fields(rows->lines) != trace_lines_n_columns(rows->lines)) {
-		trace_lines_fail(rows->lines, -1, error, "%u fields where the header names %u columns",
-				 trace_lines_n_fields(rows->lines), trace_lines_n_columns(rows->lines));
+	if (!trace_lines_whole(rows->lines, error))
 		return -1;
-	}
 	memset(row, 0, sizeof *row);
 	switch (rows->format) {
 	case TRACE_AZURE:

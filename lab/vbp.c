@@ -157,10 +157,7 @@ struct lab_vbp *lab_vbp_parse(const char *text, gsize bytes, const char *name, G
 
 static gboolean set_read_error(const char *path, GError *cause, GError **error)
 {
-	gboolean absent = g_error_matches(cause, G_IO_ERROR, G_IO_ERROR_NOT_FOUND);
-
-	g_set_error(error, LAB_ERROR, absent ? LAB_ERROR_NOT_FOUND : LAB_ERROR_FAILED, "read instance %s: %s", path,
-		    cause->message);
+	lab_error_file(path, cause, error);
 	return FALSE;
 }
 

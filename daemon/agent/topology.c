@@ -46,10 +46,9 @@ static guint64 list_count(const char *list)
 	return n;
 }
 
-/* "Node 0 MemTotal:  1234 kB" */
-static guint64 node_memory_bytes(const char *root, guint node)
+/* "Node 0 MemTotal:  1234 kB", of the whole machine without the first two words. */
+static guint64 memory_total_bytes(const char *root, const char *path)
 {
-	g_autofree char *path = g_strdup_printf(NODES "/node%u/meminfo", node);
 	g_autofree char *text = read_text(root, path);
 	const char *at = text ? strstr(text, "MemTotal:") : NULL;
 
@@ -65,14 +64,18 @@ static guint64 node_huge_bytes(const char *root, guint node, guint64 page_kib)
 	return MIN(pages, 1ull << 30) * page_kib * 1024;
 }
 
-static gboolean node_read(const char *root, guint node, struct node_text *out)
+static gboolean node_read(const char *root, guint node, gboolean only, struct node_text *out)
 {
 	g_autofree char *path = g_strdup_printf(NODES "/node%u/cpulist", node);
+	g_autofree char *meminfo = g_strdup_printf(NODES "/node%u/meminfo", node);
 	g_autofree char *cpus = read_text(root, path);
-	guint64 memory = node_memory_bytes(root, node), huge;
+	guint64 memory = memory_total_bytes(root, meminfo), huge;
 
 	if (!cpus)
 		return FALSE;
+	/* Memory plugged in while the machine runs is missing in the node's own total (seen with Linux 6.18). */
+	if (only)
+		memory = MAX(memory, memory_total_bytes(root, "/proc/meminfo"));
 	out->cpus = list_count(cpus);
 	out->huge_2m_bytes = node_huge_bytes(root, node, 2048);
 	out->huge_1g_bytes = node_huge_bytes(root, node, 1048576);
@@ -97,7 +100,7 @@ static char **nodes_read(const char *root)
 	for (guint i = 0; dir && i <= highest && nodes->len < LIMIT_HOST_NODES; i++) {
 		struct node_text node;
 
-		if (node_read(root, i, &node) && node.cpus)
+		if (node_read(root, i, highest == 0, &node) && node.cpus)
 			g_ptr_array_add(nodes, node_format(&node));
 	}
 	g_ptr_array_add(nodes, NULL);

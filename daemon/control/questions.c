@@ -193,6 +193,39 @@ JsonObject *questions_explain_placed(struct planner *planner, const struct vm *v
 
 /* ---- Capacity ---- */
 
+/* What stops most hosts first. What the world takes for a label is too few processors on these. */
+static void add_first_out(JsonArray *first_out, const struct accounts *accounts, const struct demand *demand,
+			  const struct account_request *request, struct allocation_capacity *capacity)
+{
+	for (guint i = 0; i < accounts->hosts->len && capacity->stopped[ALLOCATION_LACKS_LABEL]; i++) {
+		const struct account_host *host = accounts_at(accounts, i);
+
+		if (!host || !host->present || host->record.cpus >= request->threads ||
+		    accounts_violates(accounts, demand, request, i) != ALLOCATION_LACKS_CPU)
+			continue;
+		if (allocation_world_violates(accounts->world, &request->request, i) == ALLOCATION_LACKS_LABEL) {
+			capacity->stopped[ALLOCATION_LACKS_LABEL]--;
+			capacity->stopped[ALLOCATION_LACKS_CPU]++;
+		}
+	}
+	for (;;) {
+		guint most = 0;
+		JsonObject *one;
+
+		for (guint c = 1; c < ALLOCATION_CONSTRAINTS; c++) {
+			if (capacity->stopped[c] > capacity->stopped[most])
+				most = c;
+		}
+		if (!capacity->stopped[most])
+			break;
+		one = json_object_new();
+		json_object_set_string_member(one, "constraint", allocation_constraint_names[most]);
+		json_object_set_int_member(one, "hosts", capacity->stopped[most]);
+		json_array_add_object_element(first_out, one);
+		capacity->stopped[most] = 0;
+	}
+}
+
 JsonObject *questions_capacity(struct planner *planner, const struct vm *vm, guint64 limit, GError **error)
 {
 	struct accounts *accounts = planner_accounts(planner);
@@ -214,17 +247,8 @@ JsonObject *questions_capacity(struct planner *planner, const struct vm *vm, gui
 		if (class_id == ALLOCATION_NONE || !allocation_capacity(accounts->world, class_id, limit, &capacity))
 			g_error("out of memory");
 		allocation_world_class_unref(accounts->world, class_id);
-		for (guint i = 0; i < ALLOCATION_CONSTRAINTS; i++) {
-			enum allocation_constraint constraint = capacity.first_out[i];
-			JsonObject *one;
-
-			if (capacity.capped || constraint >= ALLOCATION_CONSTRAINTS || !capacity.stopped[constraint])
-				break;
-			one = json_object_new();
-			json_object_set_string_member(one, "constraint", allocation_constraint_names[constraint]);
-			json_object_set_int_member(one, "hosts", capacity.stopped[constraint]);
-			json_array_add_object_element(first_out, one);
-		}
+		if (!capacity.capped)
+			add_first_out(first_out, accounts, &demand, &request, &capacity);
 	} else {
 		struct allocation_decision decision;
 

@@ -115,6 +115,63 @@ JsonObject *questions_pool(struct planner *planner, const char *name, GError **e
 	return object;
 }
 
+/* What the pools right below `parent` have reserved, without the one that is asked for. */
+static guint64 reserved_below(const struct accounts *accounts, guint32 parent, guint32 except, guint dimension)
+{
+	GHashTableIter iter;
+	gpointer value;
+	guint64 sum = 0;
+
+	g_hash_table_iter_init(&iter, accounts->pool_index);
+	while (g_hash_table_iter_next(&iter, NULL, &value)) {
+		const struct account_pool *one = value;
+		const struct allocation_pool *pool = one->index == ALLOCATION_NONE || one->index == except
+							     ? NULL
+							     : allocation_pools_get(accounts->pools, one->index);
+
+		if (pool && pool->parent == parent)
+			sum += pool->reserve[dimension];
+	}
+	return sum;
+}
+
+/* In which resource the reservation is too much, and how much would do. */
+static void reserve_refused(const struct accounts *accounts, const struct pool *pool, guint32 index,
+			    const struct allocation_pool *wanted, GError **error)
+{
+	const struct allocation_pool *parent = allocation_pools_get(accounts->pools, wanted->parent);
+	gboolean top = wanted->parent == 0;
+
+	for (guint d = 0; d < ALLOCATION_DIMENSIONS; d++) {
+		guint64 whole = top ? accounts->total[d] : parent->reserve[d];
+		guint64 taken = reserved_below(accounts, wanted->parent, index, d);
+		guint64 below = index == ALLOCATION_NONE ? 0 : reserved_below(accounts, index, ALLOCATION_NONE, d);
+		guint64 left = whole > taken ? whole - taken : 0;
+		g_autofree char *asked = reason_amount(d, wanted->reserve[d]), *free = reason_amount(d, left),
+				*limit = reason_amount(d, wanted->limit[d]), *kept = reason_amount(d, below);
+
+		if (wanted->reserve[d] > wanted->limit[d])
+			g_set_error(error, POLDER_ERROR, POLDER_ERROR_CONFLICT,
+				    "pool %s can't reserve %s: its own limit is %s", pool->name, asked, limit);
+		else if (below > wanted->reserve[d])
+			g_set_error(error, POLDER_ERROR, POLDER_ERROR_CONFLICT,
+				    "pool %s can't reserve only %s: the pools below it have reserved %s", pool->name,
+				    asked, kept);
+		else if (wanted->reserve[d] > left && top)
+			g_set_error(error, POLDER_ERROR, POLDER_ERROR_CONFLICT,
+				    "pool %s can't reserve %s: all hosts together have %s left to reserve", pool->name,
+				    asked, free);
+		else if (wanted->reserve[d] > left)
+			g_set_error(error, POLDER_ERROR, POLDER_ERROR_CONFLICT,
+				    "pool %s can't reserve %s: of what pool %s reserves, %s is left", pool->name, asked,
+				    pool->parent, free);
+		else
+			continue;
+		return;
+	}
+	g_set_error(error, POLDER_ERROR, POLDER_ERROR_CONFLICT, "pool %s can't reserve that much", pool->name);
+}
+
 static gboolean pool_refused(enum allocation_pool_result result, const struct pool *pool, GError **error)
 {
 	const char *parent = pool->parent && *pool->parent ? pool->parent : "all hosts";
@@ -135,18 +192,32 @@ static gboolean pool_refused(enum allocation_pool_result result, const struct po
 			    pool->name, parent);
 		break;
 	case ALLOCATION_POOL_OVER_PARENT:
-		g_set_error(
-			error, POLDER_ERROR, POLDER_ERROR_CONFLICT,
-			"pool %s can't reserve that much: it is more than its own limit, or more than %s %s left to "
-			"reserve, or less than the pools below it have reserved",
-			pool->name, parent, pool->parent && *pool->parent ? "has" : "have");
-		break;
 	case ALLOCATION_POOL_IN_USE:
 		g_set_error(error, POLDER_ERROR, POLDER_ERROR_CONFLICT, "pool %s has VMs or pools below it",
 			    pool->name);
 		break;
 	}
 	return FALSE;
+}
+
+/* Each resource at most once. */
+static gboolean amounts_once(const char *field, char **texts, GError **error)
+{
+	gboolean seen[ALLOCATION_DIMENSIONS] = { FALSE };
+
+	for (; texts && *texts; texts++) {
+		struct amount amount;
+
+		if (!amount_parse(*texts, &amount, error))
+			return FALSE;
+		if (seen[amount.kind]) {
+			g_set_error(error, POLDER_ERROR, POLDER_ERROR_INVALID,
+				    "%s: '%s' is the second amount of that resource: name each once", field, *texts);
+			return FALSE;
+		}
+		seen[amount.kind] = TRUE;
+	}
+	return TRUE;
 }
 
 gboolean questions_pool_check(struct planner *planner, const struct pool *pool, GError **error)
@@ -158,6 +229,8 @@ gboolean questions_pool_check(struct planner *planner, const struct pool *pool, 
 	enum allocation_pool_result result;
 	guint32 index = own ? own->index : ALLOCATION_NONE;
 
+	if (!amounts_once("reserve", pool->reserve, error) || !amounts_once("limit", pool->limit, error))
+		return FALSE;
 	if (pool->parent && *pool->parent) {
 		parent = accounts_pool_find(accounts, pool->parent);
 		if (!parent)
@@ -174,6 +247,10 @@ gboolean questions_pool_check(struct planner *planner, const struct pool *pool, 
 		result = allocation_pools_set(accounts->pools, &index, &wanted);
 		if (result == ALLOCATION_POOL_OK)
 			allocation_pools_remove(accounts->pools, index);
+	}
+	if (result == ALLOCATION_POOL_OVER_PARENT) {
+		reserve_refused(accounts, pool, own ? own->index : ALLOCATION_NONE, &wanted, error);
+		return FALSE;
 	}
 	return pool_refused(result, pool, error);
 }

@@ -74,6 +74,23 @@ static void test_machine(void)
 	remove_tree(root);
 }
 
+/* The one node of a machine has all its memory, also what was plugged in later. */
+static void test_plugged(void)
+{
+	g_autofree char *root = g_dir_make_tmp("polder-topology-XXXXXX", NULL);
+	struct host host;
+
+	put(root, NODE "0/cpulist", "0-1\n");
+	put(root, NODE "0/meminfo", "Node 0 MemTotal:        8388608 kB\n");
+	put(root, "/proc/meminfo", "MemTotal:       25165824 kB\nMemFree:        1 kB\n");
+	noun_init(&host_noun, &host);
+	topology_inspect(&host, root, root);
+	g_assert_cmpuint(g_strv_length(host.nodes), ==, 1);
+	g_assert_cmpstr(host.nodes[0], ==, "2c24G");
+	noun_clear(&host_noun, &host);
+	remove_tree(root);
+}
+
 static void test_nonsense(void)
 {
 	g_autofree char *root = g_dir_make_tmp("polder-topology-XXXXXX", NULL);
@@ -102,6 +119,7 @@ int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/topology/machine", test_machine);
+	g_test_add_func("/topology/plugged", test_plugged);
 	g_test_add_func("/topology/nonsense", test_nonsense);
 	return g_test_run();
 }

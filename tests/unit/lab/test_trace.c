@@ -104,7 +104,7 @@ static const struct fault {
 	{ HUAWEI, "asks for no VM" },
 	{ "vmid,cpu,mem,at,lt,colour\n", "line 1, column 6 (colour): unknown column" },
 	{ "vmid,cpu,mem,at,lt,cpu\n", "column 6: the column cpu is there twice" },
-	{ HUAWEI "0,4,16,0.0\n", "line 2: 4 fields where the header names 5" },
+	{ HUAWEI "0,4,16,0.0\n", "line 2, column 5 (lt): is missing: 4 fields where the header names 5" },
 	{ HUAWEI "0,4,16,0,1\n1,-4,16,0,1\n", "line 3, column 2 (cpu): -4 is negative" },
 	{ HUAWEI "0,four,16,0,1\n", "line 2, column 2 (cpu): 'four' is not a number" },
 	{ HUAWEI "0,nan,16,0,1\n", "not a number" },

@@ -29,7 +29,7 @@ def run(build, runs, report):
             jobs = [("POST", "/v1/vms", dict(scale.SPEC, name=f"a{number:05d}")) for number in range(COUNT // 5)]
             alone.append(len(jobs) / scale.everywhere(path, jobs))
         finally:
-            polder.close()
+            polder.close(simulated=True)
         print(f"  turn {turn + 1}: {rates[-1]:,.0f}/s in batches of 250, {alone[-1]:,.0f}/s one by one", flush=True)
     for side, values, goal in (("batches", rates, (5000, False)), ("one by one", alone, None)):
         low, high = measure.interval(values)

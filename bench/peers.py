@@ -103,8 +103,9 @@ class Polder:
                 found.append(int(entry))
         return found
 
-    def close(self):
-        for vm in json.loads(self.run("ps", "--json"))["vms"]:
+    def close(self, simulated=False):
+        """simulated: all its VMs are: they end with their agent, and thousands need no removal one by one."""
+        for vm in [] if simulated else json.loads(self.run("ps", "--json"))["vms"]:
             self.remove(vm["name"])
         pids = self.daemons()
         os.kill(pids[0], signal.SIGTERM)

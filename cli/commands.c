@@ -635,7 +635,7 @@ const struct command commands[] = {
 	  .doc = "Replay a trace of VMs through allocation strategies",
 	  .help = "Each strategy places the same VMs, and is scored for performance, availability and security. "
 		  "Nothing is "
-		  "started and no daemon is asked. The same seed gives the same bytes.",
+		  "started. The same seed gives the same bytes.",
 	  .examples =
 		  "polder lab allocation --trace examples/allocation/mixed.csv --hosts 2x40c90G\n"
 		  "polder lab allocation --trace synthetic:vms=20000,seed=7 --hosts 50*2x40c90G --strategy best-fit",

@@ -33,18 +33,27 @@ static JsonArray *rows_of(JsonObject *plan, const char *member)
 	return json_object_has_member(plan, member) ? json_object_get_array_member(plan, member) : NULL;
 }
 
-static void print_gain(JsonObject *gain)
+/* What the plan gains and costs: those figures that it changes. */
+static void print_gain(JsonObject *plan)
 {
-	JsonObjectIter iter;
-	const char *name;
-	JsonNode *value;
+	static const struct {
+		const char *text, *before, *after;
+	} pairs[] = {
+		{ "imbalance", "imbalance_before", "imbalance_after" },
+		{ "hosts used", "hosts_used_before", "hosts_used_after" },
+		{ "overloaded hosts", "overloaded_before", "overloaded_after" },
+	};
+	JsonObject *gain = json_object_get_object_member(plan, "gain");
+	g_autofree char *cost = size_format((guint64)view_number(plan, NULL, "memory_moved_bytes"));
 
-	json_object_iter_init(&iter, gain);
-	while (json_object_iter_next(&iter, &name, &value)) {
-		g_autofree char *text = json_to_string(value, FALSE), *printable = text_printable(text);
+	for (guint i = 0; gain && i < G_N_ELEMENTS(pairs); i++) {
+		double before = json_object_get_double_member_with_default(gain, pairs[i].before, 0);
+		double after = json_object_get_double_member_with_default(gain, pairs[i].after, 0);
 
-		printf("%-24s %s\n", name, printable);
+		printf("%-16s %.4g -> %.4g\n", pairs[i].text, before, after);
 	}
+	printf("%-16s %" G_GINT64_FORMAT "\n", "hosts emptied", gain ? view_number(gain, NULL, "hosts_emptied") : 0);
+	printf("%-16s %s of memory moved\n", "cost", cost);
 }
 
 void moves_print(JsonObject *plan)
@@ -65,8 +74,8 @@ void moves_print(JsonObject *plan)
 		puts("Nothing to move.");
 	if (stuck && json_array_get_length(stuck))
 		print_rows(stuck, stuck_headings, stuck_members);
-	if (json_object_has_member(plan, "gain"))
-		print_gain(json_object_get_object_member(plan, "gain"));
+	if (json_object_has_member(plan, "gain") && moves && json_array_get_length(moves))
+		print_gain(plan);
 	if (moves && json_array_get_length(moves))
 		puts("This is a plan: Polder does not move running VMs yet.");
 }

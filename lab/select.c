@@ -73,7 +73,7 @@ void lab_ranking_add_all(struct lab_ranking *ranking, gboolean live)
 	}
 }
 
-/* One of a list: "weighted(cpu=2 memory=1)". */
+/* One of a list: "weighted(cpu=2 memory=1)", commas allowed. */
 static gboolean add_one(struct lab_ranking *ranking, const char *text, GError **error)
 {
 	size_t length = strcspn(text, "(");
@@ -91,8 +91,14 @@ static gboolean add_one(struct lab_ranking *ranking, const char *text, GError **
 		return FALSE;
 	strategy_values_init(info, &values);
 	if (text[length]) {
-		inside = g_strdup(text + length + 1);
-		g_strdelimit(inside, ")", ' ');
+		inside = g_strstrip(g_strdup(text + length + 1));
+		if (strcspn(inside, ")") + 1 != strlen(inside)) {
+			g_set_error(error, LAB_ERROR, LAB_ERROR_INVALID,
+				    "'%s' does not end at its closing parenthesis: write it like %s(NAME=VALUE NAME=VALUE)",
+				    text, name);
+			return FALSE;
+		}
+		g_strdelimit(inside, "),", ' ');
 		pairs = g_strsplit(g_strstrip(inside), " ", -1);
 		for (guint i = 0; pairs[i]; i++)
 			if (*pairs[i] && !lab_values_set(info, &values, pairs[i], error))
@@ -104,12 +110,25 @@ static gboolean add_one(struct lab_ranking *ranking, const char *text, GError **
 
 gboolean lab_ranking_add_named(struct lab_ranking *ranking, const char *list, GError **error)
 {
-	g_auto(GStrv) parts = g_strsplit(list, ",", -1);
+	g_autofree char *rest = g_strdup(list);
+	char *one = rest;
 
-	for (guint i = 0; parts[i]; i++)
-		if (!add_one(ranking, parts[i], error))
+	for (;;) {
+		/* A comma in parentheses is between values. */
+		char *end = one + strcspn(one, ",("), more;
+
+		if (*end == '(') {
+			end += strcspn(end, ")");
+			end += strcspn(end, ",");
+		}
+		more = *end;
+		*end = '\0';
+		if (!add_one(ranking, g_strstrip(one), error))
 			return FALSE;
-	return TRUE;
+		if (!more)
+			return TRUE;
+		one = end + 1;
+	}
 }
 
 /* ---- Running ---- */

@@ -142,6 +142,15 @@ static void test_names(void)
 	error = NULL;
 	ok = lab_ranking_add_named(ranking, "plain(y=2)", &error);
 	assert_invalid(ok, error, "it has none");
+	error = NULL;
+	ok = lab_ranking_add_named(ranking, "hill(x=0.5", &error);
+	assert_invalid(ok, error, "closing parenthesis");
+	error = NULL;
+	ok = lab_ranking_add_named(ranking, "hill(x=0.5)y,plain", &error);
+	assert_invalid(ok, error, "closing parenthesis");
+	error = NULL;
+	ok = lab_ranking_add_named(ranking, "hill(x=0.5, y=1),plain", &error);
+	assert_invalid(ok, error, "it has x");
 }
 
 static void test_weights(void)

@@ -84,6 +84,26 @@ static void print_tightest(JsonObject *explanation)
 	say("scarcest there", text);
 }
 
+/* The nearest thing that would have led elsewhere. */
+static void print_change(JsonObject *explanation)
+{
+	const char *host = view_text(explanation, NULL, "host"), *next = view_text(explanation, NULL, "runner_up");
+	const char *tightest = view_text(explanation, NULL, "tightest");
+	g_autoptr(GString) text = NULL;
+
+	if (explanation_refuses(explanation))
+		return;
+	text = g_string_new(NULL);
+	g_string_printf(text, "%s drained", host);
+	if (*tightest)
+		g_string_append_printf(text, ", or so full that it lacks %s", tightest);
+	if (*next)
+		g_string_append_printf(text, ": %s is next", next);
+	else if (view_number(explanation, NULL, "feasible") == 1)
+		g_string_append(text, ": no other host takes it");
+	say("would change", text->str);
+}
+
 void explanation_print(JsonObject *explanation)
 {
 	g_autofree char *nodes = joined(explanation, "nodes", ", ");
@@ -101,6 +121,7 @@ void explanation_print(JsonObject *explanation)
 	print_hosts(explanation);
 	print_ruled_out(explanation);
 	print_tightest(explanation);
+	print_change(explanation);
 	say("would fit if", view_text(explanation, NULL, "relief"));
 }
 

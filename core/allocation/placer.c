@@ -15,7 +15,7 @@ static void *state_new(const struct allocation_world *world, const struct alloca
 		strategy_values_init(&strategy->info, &defaults);
 		values = &defaults;
 	}
-	return strategy->new (world, values, seed);
+	return strategy->new (world, values, seed); /* cppcheck-suppress returnDanglingLifetime ; it keeps a copy */
 }
 
 struct allocation_placer *allocation_placer_new(struct allocation_world *world,

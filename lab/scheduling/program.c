@@ -1,0 +1,250 @@
+/* What vCPUs do when they run. */
+#include "lab/scheduling/engine_private.h"
+
+#define STEPS_AT_ONCE 4096 /* more in no time: it is taken for a sleep, so that time goes on */
+#define DODGE_FIRST   50   /* parts of the tick: how long before and after it the attacker stays away */
+#define TICK_DEFAULT  10000000
+
+static guint64 random_next(guint64 *state)
+{
+	guint64 x = *state;
+
+	x ^= x << 13;
+	x ^= x >> 7;
+	x ^= x << 17;
+	return *state = x;
+}
+
+/* ns ± spread percent, evenly. */
+static gint64 spread(struct runner *runner, const struct step *step)
+{
+	gint64 width = step->ns / 100 * step->spread_percent;
+
+	if (!width)
+		return step->ns;
+	return step->ns - width + (gint64)(random_next(&runner->random) % (2 * (guint64)width + 1));
+}
+
+static void job_done(struct engine *engine, guint id)
+{
+	const struct task *task = &g_array_index(engine->workload->tasks, struct task, id);
+	struct engine_task *told = &engine->task[id];
+	gint64 deadline = engine->runner[id].release_ns + task->deadline_ns;
+	gint64 late = engine->system.now_ns - deadline;
+
+	if (!task->deadline_ns)
+		return;
+	if (late <= 0) {
+		told->ok_jobs++;
+		return;
+	}
+	told->tardy_jobs++;
+	told->max_tardiness_ns = MAX(told->max_tardiness_ns, late);
+	if (told->first_miss_ns < 0) {
+		told->first_miss_ns = deadline;
+		told->first_late_ns = engine->system.now_ns;
+	}
+}
+
+static gboolean take_lock(struct engine *engine, guint id, guint object)
+{
+	struct lock *lock = &engine->lock[object];
+	struct runner *runner = &engine->runner[id];
+
+	if (lock->owner != NONE && lock->owner != id) {
+		if (!runner->spins)
+			g_array_append_val(lock->spinners, id);
+		runner->spins = TRUE;
+		runner->left_ns = SPIN_NS;
+		return FALSE;
+	}
+	lock->owner = id;
+	if (runner->spins)
+		for (guint i = 0; i < lock->spinners->len; i++)
+			if (g_array_index(lock->spinners, guint, i) == id) {
+				g_array_remove_index(lock->spinners, i);
+				break;
+			}
+	runner->spins = FALSE;
+	return TRUE;
+}
+
+/* The first that spins and runs has it; one that waits for a CPU looks when it has got one. */
+static void give_lock(struct engine *engine, guint object)
+{
+	struct lock *lock = &engine->lock[object];
+
+	lock->owner = NONE;
+	for (guint i = 0; i < lock->spinners->len; i++) {
+		guint id = g_array_index(lock->spinners, guint, i);
+
+		if (engine->runner[id].state != RUNNER_RUNNING)
+			continue;
+		engine_grant(engine, id);
+		return;
+	}
+}
+
+/* TRUE: the last has come, and all go on. */
+static gboolean meet(struct engine *engine, guint id, guint object)
+{
+	struct barrier *barrier = &engine->barrier[object];
+	GArray *waiters = barrier->waiters;
+
+	if (waiters->len + 1 < barrier->size) {
+		g_array_append_val(waiters, id);
+		return FALSE;
+	}
+	barrier->waiters = g_array_new(FALSE, FALSE, sizeof(guint));
+	/* Woken by their agenda, after all that is due on CPUs. */
+	for (guint i = 0; i < waiters->len; i++)
+		agenda_set(&engine->wakes, g_array_index(waiters, guint, i), engine->system.now_ns);
+	g_array_unref(waiters);
+	return TRUE;
+}
+
+/* The next release of a periodic job: blocks until then, or is late already. */
+static enum outcome release_next(struct engine *engine, guint id, gint64 period_ns, gint64 *wake_ns)
+{
+	struct runner *runner = &engine->runner[id];
+
+	job_done(engine, id);
+	runner->release_ns += period_ns;
+	*wake_ns = runner->release_ns;
+	return runner->release_ns > engine->system.now_ns ? OUTCOME_BLOCKS : OUTCOME_RELEASED;
+}
+
+static guint utilization(const struct engine *engine, guint id, gint64 at_ns)
+{
+	const struct task *task = &g_array_index(engine->workload->tasks, struct task, id);
+	guint64 index = (guint64)(at_ns / engine->workload->sample_ns);
+
+	return task->n_samples ? engine->workload->samples->data[task->first_sample + index % task->n_samples] : 0;
+}
+
+/* Every period a job of the recorded utilization's size; those of a period that has passed altogether are lost. Steps over
+ * periods without work. `left_ns` 0 tells that the job is done. */
+static enum outcome use(struct engine *engine, guint id, gint64 period_ns, gint64 *wake_ns)
+{
+	struct runner *runner = &engine->runner[id];
+	gint64 now = engine->system.now_ns;
+	guint percent;
+
+	if (!runner->dodges) { /* the job of the release that woke it */
+		percent = utilization(engine, id, runner->release_ns);
+		if (percent) {
+			runner->dodges = TRUE;
+			runner->left_ns = period_ns / 100 * percent;
+			return OUTCOME_RUNS;
+		}
+	}
+	runner->dodges = FALSE;
+	do {
+		runner->release_ns += period_ns;
+		if (runner->release_ns + period_ns <= now)
+			runner->release_ns += (now - runner->release_ns) / period_ns * period_ns;
+	} while (!utilization(engine, id, runner->release_ns) && runner->release_ns < engine->horizon_ns);
+	*wake_ns = runner->release_ns;
+	if (runner->release_ns > now)
+		return OUTCOME_BLOCKS;
+	percent = utilization(engine, id, runner->release_ns);
+	runner->dodges = TRUE;
+	runner->left_ns = period_ns / 100 * MAX(percent, 1);
+	return OUTCOME_RUNS;
+}
+
+static gint64 tick_after(const struct engine *engine, const struct step *step)
+{
+	gint64 tick = step->ns ? step->ns : engine->ops->tick_ns > 0 ? engine->ops->tick_ns : TICK_DEFAULT;
+
+	return (engine->system.now_ns / tick + 1) * tick;
+}
+
+/* Runs until a little before the tick, sleeps until a little after it. */
+static enum outcome dodge(struct engine *engine, guint id, const struct step *step, gint64 *wake_ns)
+{
+	struct runner *runner = &engine->runner[id];
+	gint64 now = engine->system.now_ns, next = tick_after(engine, step);
+	gint64 margin = (step->ns                   ? step->ns
+			 : engine->ops->tick_ns > 0 ? engine->ops->tick_ns
+						    : TICK_DEFAULT) /
+			DODGE_FIRST / 2;
+
+	if (now < next - margin) {
+		runner->dodges = TRUE;
+		runner->left_ns = next - margin - now;
+		return OUTCOME_RUNS;
+	}
+	runner->dodges = FALSE;
+	*wake_ns = next + margin / 10;
+	return OUTCOME_BLOCKS;
+}
+
+enum outcome program_advance(struct engine *engine, guint id, gint64 *wake_ns)
+{
+	const struct task *task = &g_array_index(engine->workload->tasks, struct task, id);
+	struct runner *runner = &engine->runner[id];
+
+	for (guint count = 0; count < STEPS_AT_ONCE; count++) {
+		const struct step *step = &engine->steps[task->first_step + runner->at];
+
+		if (runner->at >= task->n_steps)
+			return OUTCOME_ENDS;
+		runner->at++;
+		switch ((enum step_kind)step->kind) {
+		case STEP_RUN:
+			runner->left_ns = spread(runner, step);
+			if (runner->left_ns > 0)
+				return OUTCOME_RUNS;
+			break;
+		case STEP_SLEEP:
+			*wake_ns = engine->system.now_ns + spread(runner, step);
+			return OUTCOME_BLOCKS;
+		case STEP_TIMER:
+			return release_next(engine, id, step->ns, wake_ns);
+		case STEP_LOCK:
+			if (!take_lock(engine, id, step->object)) {
+				runner->at--;
+				return OUTCOME_RUNS;
+			}
+			break;
+		case STEP_UNLOCK:
+			give_lock(engine, step->object);
+			break;
+		case STEP_BARRIER:
+			*wake_ns = AGENDA_NEVER;
+			if (!meet(engine, id, step->object))
+				return OUTCOME_BLOCKS;
+			break;
+		case STEP_DODGE:
+			runner->at--;
+			return dodge(engine, id, step, wake_ns);
+		case STEP_USE:
+			runner->at--;
+			return use(engine, id, step->ns, wake_ns);
+		case STEP_LOOP:
+			runner->at = step->object;
+			break;
+		}
+	}
+	*wake_ns = engine->system.now_ns + 1000;
+	return OUTCOME_BLOCKS;
+}
+
+void program_resume(struct engine *engine, guint id)
+{
+	const struct task *task = &g_array_index(engine->workload->tasks, struct task, id);
+	struct runner *runner = &engine->runner[id];
+	const struct step *step = &engine->steps[task->first_step + runner->at];
+
+	if (runner->spins) {
+		if (engine->lock[step->object].owner == NONE)
+			runner->left_ns = 0; /* looks at once */
+	} else if (runner->dodges && step->kind == STEP_DODGE) {
+		/* It knows the time: after having been put off, it runs to the same tick or stays away. */
+		gint64 ignored;
+
+		if (dodge(engine, id, step, &ignored) != OUTCOME_RUNS)
+			runner->left_ns = 0;
+	}
+}

@@ -27,8 +27,8 @@
  *                                 ended, without the place (REQUEUE)
  *   it blocks                     charge, block, leave
  *   charge, or another's          block, leave, as if it had blocked; it is not queued while a flag of SCHEDULING_HELD
- *     operation, holds it         is set. While THROTTLED is set, at timer(): expire, which may clear it. Not held any
- *                                 more and runnable: as if it became runnable, with place (RELEASE)
+ *     operation, holds it         is set. While THROTTLED (or TIMED) is set, at timer(): expire, which may clear it. Not
+ *                                 held any more and runnable: as if it became runnable, with place (RELEASE)
  *   the tick (ops->tick_ns > 0)   the running one is charged, then tick(system, cpu), on every CPU at every multiple of it
  *
  * An operation that changes the key or the holding flags of an entity other than its own argument puts it on the list
@@ -94,6 +94,7 @@ enum scheduling_flags {
 	SCHEDULING_RUNNING = 1 << 5,   /* the platform's */
 	SCHEDULING_CAPPED = 1 << 6,    /* why it is throttled: its limit (limit.h), not the strategy's budget */
 	SCHEDULING_CHANGED = 1 << 7,   /* is on system->changed */
+	SCHEDULING_TIMED = 1 << 8,     /* wants timer() and expire as well, whether it runs, waits or sleeps */
 	SCHEDULING_HELD = SCHEDULING_THROTTLED | SCHEDULING_PARKED,
 	SCHEDULING_STRATEGY = 1 << 16, /* from here: the strategy's own */
 };
@@ -194,8 +195,8 @@ struct scheduling_strategy {
 		      struct scheduling_entity *entity);
 	int64_t (*key)(const struct scheduling_system *system, const struct scheduling_entity *entity);
 	/* By plan instead of by queue: who runs on this CPU now, and until when at most. SCHEDULING_NO_ENTITY: nobody by
-	 * plan; the queue's head until then (or nobody, when not work_conserving). Only an entity that is ON_QUEUE and not
-	 * running elsewhere. NULL: by queue. */
+	 * plan; the queue's head until then (or nobody, when not work_conserving; the CPU looks again then). Only an entity
+	 * that is ON_QUEUE and not running elsewhere. NULL: by queue. */
 	uint32_t (*pick)(struct scheduling_system *system, uint32_t cpu, int64_t *until_ns);
 	/* A CPU for a woken entity; `idle`: an idle CPU the platform found (nearest first), or SCHEDULING_NO_CPU. NULL: the
 	 * idle one; else with one queue for several CPUs the one of them that runs the greatest key, and with a queue a
@@ -210,7 +211,7 @@ struct scheduling_strategy {
 	void (*block)(struct scheduling_system *system, struct scheduling_queue *queue,
 		      struct scheduling_entity *entity);
 	int64_t (*slice)(const struct scheduling_system *system, const struct scheduling_entity *entity);
-	/* When a throttled entity may be released; SCHEDULING_NEVER: not by time. */
+	/* When a throttled (or timed) entity wants expire; SCHEDULING_NEVER: not by time. */
 	int64_t (*timer)(const struct scheduling_system *system, const struct scheduling_entity *entity);
 	void (*expire)(struct scheduling_system *system, struct scheduling_entity *entity);
 	void (*tick)(struct scheduling_system *system, uint32_t cpu);

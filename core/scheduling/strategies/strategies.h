@@ -7,3 +7,8 @@ extern const struct scheduling_strategy strategy_edf;
 extern const struct scheduling_strategy strategy_eevdf;
 extern const struct scheduling_strategy strategy_round_robin;
 extern const struct scheduling_strategy strategy_stride;
+extern const struct scheduling_strategy strategy_edf_cbs;
+extern const struct scheduling_strategy strategy_lottery;
+extern const struct scheduling_strategy strategy_bvt;
+extern const struct scheduling_strategy strategy_fifo_priority;
+extern const struct scheduling_strategy strategy_pin;

@@ -385,7 +385,7 @@ static gint64 next_event(struct driver *driver)
 	for (guint i = 0; i < system->n_entities; i++) {
 		if (!driver->guests[i].runnable)
 			next = MIN(next, driver->guests[i].next_ns);
-		if (system->entities[i].flags & SCHEDULING_THROTTLED)
+		if (system->entities[i].flags & (SCHEDULING_THROTTLED | SCHEDULING_TIMED))
 			next = MIN(next, driver->ops->timer(system, &system->entities[i]));
 	}
 	return MAX(next, system->now_ns);
@@ -415,6 +415,20 @@ static void cpus_done(struct driver *driver)
 	}
 }
 
+static void expire(struct driver *driver, struct scheduling_entity *entity)
+{
+	const guint32 timed = SCHEDULING_THROTTLED | SCHEDULING_TIMED;
+	struct scheduling_system *system = &driver->system;
+	gboolean held = (entity->flags & SCHEDULING_HELD) != 0;
+
+	if (!(entity->flags & timed) || driver->ops->timer(system, entity) > system->now_ns)
+		return;
+	driver->ops->expire(system, entity);
+	g_assert_true(!(entity->flags & timed) || driver->ops->timer(system, entity) > system->now_ns);
+	if (held && !(entity->flags & SCHEDULING_HELD) && driver->guests[entity->id].runnable)
+		wake(driver, entity, SCHEDULING_RELEASE);
+}
+
 static void entities_due(struct driver *driver)
 {
 	struct scheduling_system *system = &driver->system;
@@ -423,13 +437,7 @@ static void entities_due(struct driver *driver)
 		struct scheduling_entity *entity = &system->entities[i];
 		struct guest *guest = &driver->guests[i];
 
-		if ((entity->flags & SCHEDULING_THROTTLED) && driver->ops->timer(system, entity) <= system->now_ns) {
-			driver->ops->expire(system, entity);
-			g_assert_true(!(entity->flags & SCHEDULING_THROTTLED) ||
-				      driver->ops->timer(system, entity) > system->now_ns);
-			if (!(entity->flags & SCHEDULING_HELD) && guest->runnable)
-				wake(driver, entity, SCHEDULING_RELEASE);
-		}
+		expire(driver, entity);
 		if (!guest->runnable && guest->next_ns <= system->now_ns)
 			begin_job(driver, i, guest->runs ? SCHEDULING_WAKE : SCHEDULING_NEW);
 		settle(driver);

@@ -131,6 +131,7 @@ uint32_t allocation_world_place(struct allocation_world *world, uint32_t class_i
 	vm = number_take(world);
 	if (vm == ALLOCATION_NONE)
 		return ALLOCATION_NONE;
+	__builtin_prefetch(&world->tenants[fit->host], 1);
 	class->refs++;
 	world->vms[vm].class_id = class_id;
 	world->vms[vm].nodes = fit->nodes;
@@ -162,6 +163,8 @@ void allocation_world_remove(struct allocation_world *world, uint32_t vm)
 	request = &world_class_at(world, class_id)->request;
 	host = placement->host;
 	state = &world->hosts[host];
+	__builtin_prefetch(&state->node[0], 1);
+	__builtin_prefetch(&world->tenants[host], 1);
 	if (world_has_groups(request))
 		world_groups_remove(world, request, host);
 	if (world->headroom != NULL)

@@ -1,54 +1,25 @@
 #include "core/allocation/index/cells_private.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define STEPS_EXACT_BITS 4 /* 16 units exactly, then 16 steps to each doubling */
 
 /* 125 thousandths of a vCPU, 64 MiB, one 1G page. */
 static const uint32_t step_unit[ALLOCATION_NODE_DIMENSIONS] = { 125, 64, 64, 1024 };
 
-static uint8_t step_of_units(uint32_t units)
-{
-	if (units < 1u << STEPS_EXACT_BITS)
-		return (uint8_t)units;
-	unsigned exponent = 31 - (unsigned)__builtin_clz(units);
-	uint32_t step = ((exponent - STEPS_EXACT_BITS + 1) << STEPS_EXACT_BITS) +
-			(units >> (exponent - STEPS_EXACT_BITS)) - (1u << STEPS_EXACT_BITS);
-
-	return step > UINT8_MAX ? UINT8_MAX : (uint8_t)step;
-}
-
 uint8_t allocation_cells_step(enum allocation_dimension dimension, uint32_t amount)
 {
-	switch (dimension) {
-	case ALLOCATION_CPU:
-		return step_of_units(amount / 125);
-	case ALLOCATION_HUGE_1G:
-		return step_of_units(amount / 1024);
-	default:
-		return step_of_units(amount / 64);
-	}
+	return cells_step_of_units(amount / step_unit[dimension]);
 }
 
 uint32_t allocation_cells_value(enum allocation_dimension dimension, uint8_t step)
 {
-	uint32_t mantissa = step & ((1u << STEPS_EXACT_BITS) - 1);
+	uint32_t mantissa = step & ((1u << CELLS_EXACT_BITS) - 1);
 	uint64_t units = step;
 
-	if (step >> STEPS_EXACT_BITS)
-		units = (uint64_t)(mantissa + (1u << STEPS_EXACT_BITS)) << ((step >> STEPS_EXACT_BITS) - 1);
+	if (step >> CELLS_EXACT_BITS)
+		units = (uint64_t)(mantissa + (1u << CELLS_EXACT_BITS)) << ((step >> CELLS_EXACT_BITS) - 1);
 	units *= step_unit[dimension];
 	return units > UINT32_MAX ? UINT32_MAX : (uint32_t)units;
-}
-
-static cells_code code_of(const uint32_t amount[ALLOCATION_NODE_DIMENSIONS])
-{
-	return (cells_code)allocation_cells_step(ALLOCATION_CPU, amount[ALLOCATION_CPU]) |
-	       (cells_code)allocation_cells_step(ALLOCATION_MEMORY, amount[ALLOCATION_MEMORY]) << 8 |
-	       (cells_code)allocation_cells_step(ALLOCATION_HUGE_2M, amount[ALLOCATION_HUGE_2M]) << 16 |
-	       (cells_code)allocation_cells_step(ALLOCATION_HUGE_1G, amount[ALLOCATION_HUGE_1G]) << 24;
 }
 
 /* ---- filing ---- */
@@ -60,7 +31,7 @@ static cells_code code_of_slot(const struct allocation_cells *cells, const struc
 	uint32_t sum[ALLOCATION_NODE_DIMENSIONS];
 
 	if (cells->slots_a_host > 1)
-		return code_of(host->node[node].free);
+		return cells_code_of(host->node[node].free);
 	for (unsigned d = 0; d < ALLOCATION_NODE_DIMENSIONS; d++) {
 		uint64_t all = 0;
 
@@ -68,7 +39,7 @@ static cells_code code_of_slot(const struct allocation_cells *cells, const struc
 			all += host->node[i].free[d];
 		sum[d] = all > UINT32_MAX ? UINT32_MAX : (uint32_t)all;
 	}
-	return code_of(sum);
+	return cells_code_of(sum);
 }
 
 static bool slot_file(struct allocation_cells *cells, const struct allocation_host_state *host, uint32_t number,
@@ -313,6 +284,7 @@ static bool file_change(struct allocation_cells *cells, const struct allocation_
 bool allocation_cells_update(struct allocation_cells *cells, const struct allocation_world *world,
 			     const struct allocation_event *event)
 {
+	__builtin_prefetch(&cells->slots[(size_t)event->host * CELLS_SLOTS], 1); /* far off, and needed soon */
 	if (!allocation_tree_touch(cells->tree, world, event->host) || !file_change(cells, world, event))
 		return false;
 	if (cells->wide && !file_change(cells->wide, world, event))

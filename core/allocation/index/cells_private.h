@@ -9,12 +9,33 @@
 #define CELLS_LEVELS       8
 #define CELLS_LEVELS_PLAIN 4
 #define CELLS_FEW          9
-#define CELLS_SLOTS        ALLOCATION_NODES_MAX /* slot = host × CELLS_SLOTS + node */
+#define CELLS_FAN_BITS     3
+#define CELLS_FAN          (1u << CELLS_FAN_BITS) /* children of a heap's entry */
+#define CELLS_SLOTS        ALLOCATION_NODES_MAX   /* slot = host × CELLS_SLOTS + node */
 #define CELLS_ZONES_MAX    16
 #define CELLS_ZONE_MIN     64 /* hosts; smaller zones are not worth tries of their own */
 
 /* Four steps, one a byte, CPU lowest. */
 typedef uint32_t cells_code;
+
+#define CELLS_EXACT_BITS 4 /* 16 units exactly, then 16 steps to each doubling */
+
+static inline uint8_t cells_step_of_units(uint32_t units)
+{
+	unsigned shift = 31 - CELLS_EXACT_BITS - (unsigned)__builtin_clz(units | 1u << CELLS_EXACT_BITS);
+	uint32_t step = (shift << CELLS_EXACT_BITS) + (units >> shift);
+
+	return step > UINT8_MAX ? UINT8_MAX : (uint8_t)step;
+}
+
+/* As allocation_cells_step, of all dimensions. */
+static inline cells_code cells_code_of(const uint32_t amount[ALLOCATION_NODE_DIMENSIONS])
+{
+	return (cells_code)cells_step_of_units(amount[ALLOCATION_CPU] / 125) |
+	       (cells_code)cells_step_of_units(amount[ALLOCATION_MEMORY] / 64) << 8 |
+	       (cells_code)cells_step_of_units(amount[ALLOCATION_HUGE_2M] / 64) << 16 |
+	       (cells_code)cells_step_of_units(amount[ALLOCATION_HUGE_1G] / 1024) << 24;
+}
 
 /* A heap of slots, the lowest at the top; few of them lie in the cell itself. */
 struct cell {

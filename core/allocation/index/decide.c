@@ -215,9 +215,7 @@ static void search_init(struct search *search, struct allocation_cells *cells, c
 	memcpy(search->need, request->amount, sizeof(search->need));
 	if (request->exclusive_cores && cells->sells_less)
 		search->need[ALLOCATION_CPU] = 0;
-	for (unsigned d = 0; d < ALLOCATION_NODE_DIMENSIONS; d++)
-		search->need_code |= (cells_code)allocation_cells_step((enum allocation_dimension)d, search->need[d])
-				     << (8 * d);
+	search->need_code = cells_code_of(search->need);
 	cells_terms(cells, request, search->terms);
 }
 

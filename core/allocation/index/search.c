@@ -1,5 +1,4 @@
 /* Branch and bound over the cells. */
-#include <assert.h>
 #include <string.h>
 
 #include "core/allocation/index/search.h"
@@ -27,6 +26,7 @@ void search_offer(struct search *search, uint32_t penalty, double cost, uint32_t
 			search->tied = false;
 		}
 	}
+	__builtin_prefetch(&search->cells->slots[slot], 1); /* filed anew when the request is placed there */
 	search->found = true;
 	search->penalty = penalty;
 	search->cost = cost;
@@ -85,7 +85,7 @@ static uint8_t nodes_of(const struct search *search, uint32_t at)
 static void search_cell(struct search *search, const struct cell *cell, double cost)
 {
 	const uint32_t *heap = cell_heap(cell);
-	uint32_t open[2 * 32]; /* a path's siblings */
+	uint32_t open[CELLS_FAN * 32 / CELLS_FAN_BITS + CELLS_FAN]; /* a path's siblings */
 	unsigned n_open = 0;
 	bool whole = search->filed->slots_a_host == 1;
 
@@ -103,7 +103,7 @@ static void search_cell(struct search *search, const struct cell *cell, double c
 				continue;
 			}
 		}
-		for (uint32_t child = 2 * at + 2; child > 2 * at; child--)
+		for (uint32_t child = CELLS_FAN * at + CELLS_FAN; child > CELLS_FAN * at; child--)
 			if (child < cell->n)
 				open[n_open++] = child;
 	}

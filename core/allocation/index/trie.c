@@ -19,10 +19,13 @@ bool cells_array_grow(void *array, uint32_t *capacity, size_t bytes)
 {
 	uint32_t more = *capacity ? *capacity * 2 : 64;
 	void **at = array;
-	void *grown = realloc(*at, more * bytes);
+	void *grown = aligned_alloc(64, (more * bytes + 63) / 64 * 64); /* a cell is one line */
 
 	if (!grown)
 		return false;
+	if (*capacity)
+		memcpy(grown, *at, *capacity * bytes);
+	free(*at);
 	*at = grown;
 	*capacity = more;
 	return true;
@@ -126,26 +129,27 @@ static void heap_set(struct allocation_cells *cells, uint32_t *heap, uint32_t at
 
 static void heap_up(struct allocation_cells *cells, uint32_t *heap, uint32_t at, uint32_t slot)
 {
-	while (at > 0 && heap[(at - 1) / 2] > slot) {
-		heap_set(cells, heap, at, heap[(at - 1) / 2]);
-		at = (at - 1) / 2;
+	while (at > 0 && heap[(at - 1) / CELLS_FAN] > slot) {
+		heap_set(cells, heap, at, heap[(at - 1) / CELLS_FAN]);
+		at = (at - 1) / CELLS_FAN;
 	}
 	heap_set(cells, heap, at, slot);
 }
 
+/* Flat, as each slot that moves is told so at a place of its own in memory. */
 static void heap_down(struct allocation_cells *cells, uint32_t *heap, uint32_t n, uint32_t at)
 {
 	uint32_t slot = heap[at];
 
-	for (;;) {
-		uint32_t child = 2 * at + 1;
+	for (uint32_t first = CELLS_FAN * at + 1; first < n; first = CELLS_FAN * at + 1) {
+		uint32_t end = n - first < CELLS_FAN ? n : first + CELLS_FAN, least = first;
 
-		if (child + 1 < n && heap[child + 1] < heap[child])
-			child++;
-		if (child >= n || heap[child] > slot)
+		for (uint32_t child = first + 1; child < end; child++)
+			least = heap[child] < heap[least] ? child : least;
+		if (heap[least] > slot)
 			break;
-		heap_set(cells, heap, at, heap[child]);
-		at = child;
+		heap_set(cells, heap, at, heap[least]);
+		at = least;
 	}
 	heap_set(cells, heap, at, slot);
 }

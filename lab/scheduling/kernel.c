@@ -415,12 +415,6 @@ static void expire(struct scheduling_system *system, struct scheduling_entity *e
 
 /* ---- Where ---- */
 
-static gboolean allowed(const struct kernel_task *task, guint cpu)
-{
-	return !task->knobs.n_cpus ||
-	       (cpu >= task->knobs.first_cpu && cpu - task->knobs.first_cpu < task->knobs.n_cpus);
-}
-
 /* The CPU that runs the least urgent by class and key, the one it was on before others; for a new fair one the least
  * loaded. */
 static guint select_cpu(struct scheduling_system *system, const struct scheduling_entity *entity, guint idle)
@@ -430,16 +424,16 @@ static guint select_cpu(struct scheduling_system *system, const struct schedulin
 	guint best = SCHEDULING_NO_CPU;
 	gint64 best_value = 0;
 
-	if (idle != SCHEDULING_NO_CPU && allowed(task, idle))
+	if (idle != SCHEDULING_NO_CPU && lab_kernel_allows(kernel, entity->id, idle))
 		return idle;
-	if (task->class == KERNEL_CLASS_FAIR && entity->sequence && allowed(task, entity->cpu) && !task->knobs.n_cpus)
+	if (task->class == KERNEL_CLASS_FAIR && entity->sequence && lab_kernel_allows(kernel, entity->id, entity->cpu))
 		return entity->cpu;
 	for (guint i = 0; i < system->n_cpus; i++) {
 		guint cpu = (entity->cpu + i) % system->n_cpus;
 		const struct scheduling_cpu *it = &system->cpus[cpu];
 		gint64 value = G_MAXINT64;
 
-		if (!allowed(task, cpu))
+		if (!lab_kernel_allows(kernel, entity->id, cpu))
 			continue;
 		if (it->running != SCHEDULING_NO_ENTITY) {
 			if (task->class == KERNEL_CLASS_FAIR)

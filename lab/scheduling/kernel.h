@@ -45,6 +45,11 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(lab_kernel_auto, lab_kernel_free)
  * run; for tests and for knobs recorded live. */
 void lab_kernel_set_knobs(struct lab_kernel *kernel, guint entity, const struct scheduling_knobs *knobs);
 
+/* Affinity. lab_kernel_allows(kernel, entity, cpu): by its knobs; TRUE before it has any. lab_kernel_pins(kernel): any of
+ * them has an affinity. */
+gboolean lab_kernel_allows(const struct lab_kernel *kernel, guint entity, guint cpu);
+gboolean lab_kernel_pins(const struct lab_kernel *kernel);
+
 /* What became of a strategy. */
 struct lab_projection {
 	guint n;                                   /* vCPUs that asked to be admitted */

@@ -231,6 +231,21 @@ const struct scheduling_knobs *lab_kernel_knobs(const struct lab_kernel *kernel,
 	return entity < kernel->n_tasks && kernel->task[entity].known ? &kernel->task[entity].knobs : NULL;
 }
 
+gboolean lab_kernel_allows(const struct lab_kernel *kernel, guint entity, guint cpu)
+{
+	const struct scheduling_knobs *knobs = lab_kernel_knobs(kernel, entity);
+
+	return !knobs || !knobs->n_cpus || (cpu >= knobs->first_cpu && cpu - knobs->first_cpu < knobs->n_cpus);
+}
+
+gboolean lab_kernel_pins(const struct lab_kernel *kernel)
+{
+	for (guint i = 0; i < kernel->n_tasks; i++)
+		if (kernel->task[i].known && kernel->task[i].knobs.n_cpus)
+			return TRUE;
+	return FALSE;
+}
+
 static void lose(struct lab_projection *projection, const char *text)
 {
 	for (guint i = 0; text && i + 1 < G_N_ELEMENTS(projection->lost); i++) {

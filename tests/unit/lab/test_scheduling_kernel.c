@@ -244,7 +244,8 @@ static void test_deadline(void)
 
 		stage_open(&stage, NULL, 1);
 		stage.values.value[LAB_KERNEL_HRTICK] = hrtick;
-		deadline(&stage, hog(&stage, 100), 10 * MS, 100 * MS);
+		/* Its steps end when its budget does: no way round it. */
+		deadline(&stage, vcpu(&stage, 100, 500 * MS, 0), 10 * MS, 100 * MS);
 		for (guint i = 0; i < 3; i++)
 			hog(&stage, 10000);
 		run(&stage, 10 * SECOND, 100 * MS);
@@ -439,6 +440,24 @@ static void test_cpus(void)
 	}
 }
 
+/* Affinity: three on the one CPU, one alone on the other, whatever idles. */
+static void test_affinity(void)
+{
+	struct stage stage;
+
+	stage_open(&stage, NULL, 2);
+	for (guint i = 0; i < 4; i++) {
+		const struct scheduling_knobs knobs = { .weight = 100, .first_cpu = i == 3, .n_cpus = 1 };
+
+		lab_kernel_set_knobs(stage.kernel, vcpu(&stage, 100, 7 * MS, i == 3 ? 7 * MS : 0), &knobs);
+	}
+	run(&stage, 12 * SECOND, 0);
+	for (guint i = 0; i < 3; i++)
+		assert_near(ran(&stage, i), 4 * SECOND, 8 * MS);
+	assert_near(ran(&stage, 3), 6 * SECOND, 7 * MS);
+	stage_close(&stage);
+}
+
 /* Everything at once, twice, is the same; and the CPUs' time is all there. */
 static void test_mixed(void)
 {
@@ -561,6 +580,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/scheduling-kernel/batch", test_batch);
 	g_test_add_func("/scheduling-kernel/sleepers", test_sleepers);
 	g_test_add_func("/scheduling-kernel/cpus", test_cpus);
+	g_test_add_func("/scheduling-kernel/affinity", test_affinity);
 	g_test_add_func("/scheduling-kernel/mixed", test_mixed);
 	g_test_add_func("/scheduling-kernel/projection", test_projection);
 	g_test_add_func("/scheduling-kernel/project", test_project);

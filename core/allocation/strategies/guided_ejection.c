@@ -20,7 +20,7 @@
  *
  * Loses: a decision a millisecond sooner is bcs or ffd. It gives no proof and goes on to the end of its budget unless the
  * lower bound is met. With a hundred thousand items a step takes long, and a bin saved is a small gain. Farthest from the
- * optimum with 500 items of which two or three share a bin: up to 2 % after a third of a second, while of the
+ * optimum with 500 items of which two or three share a bin: up to 3 % after a third of a second, while of the
  * instances with a known optimum it finds that on more than four in five.
  */
 #include "core/allocation/pack/cover.h"

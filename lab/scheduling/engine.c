@@ -621,13 +621,6 @@ static void cpu_event(struct engine *engine, guint cpu)
 		return;
 	}
 	engine_settle(engine, cpu);
-	if (G_UNLIKELY(entity(engine, id)->flags & SCHEDULING_HELD) && engine->runner[id].left_ns > 0) {
-		stop(engine, cpu);
-		block(engine, id);
-		hold(engine, id);
-		look_again(engine, cpu);
-		return;
-	}
 	new_job = FALSE;
 	if (engine->runner[id].left_ns <= 0) {
 		gint64 release = entity(engine, id)->release_ns;
@@ -635,6 +628,13 @@ static void cpu_event(struct engine *engine, guint cpu)
 		if (!step_done(engine, cpu))
 			return;
 		new_job = entity(engine, id)->release_ns != release;
+	}
+	if (G_UNLIKELY(entity(engine, id)->flags & SCHEDULING_HELD)) {
+		stop(engine, cpu);
+		block(engine, id);
+		hold(engine, id);
+		look_again(engine, cpu);
+		return;
 	}
 	if (engine->cpu[cpu].slice_end_ns <= engine->system.now_ns)
 		slice_over(engine, cpu, new_job);

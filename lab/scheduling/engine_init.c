@@ -1,4 +1,5 @@
 #include "lab/scheduling/engine_private.h"
+#include "lab/scheduling/kernel.h"
 
 #include <string.h>
 
@@ -165,6 +166,8 @@ void engine_init(struct engine *engine)
 			system->entities[i].runtime_ns = system->entities[i].period_ns = 0;
 		agenda_set(&engine->wakes, i, task->start_ns);
 	}
+	if (setup->host && lab_kernel_pins(setup->host))
+		engine->filters = TRUE;
 }
 
 void engine_free(struct engine *engine)

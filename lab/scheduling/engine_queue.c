@@ -1,4 +1,5 @@
 #include "lab/scheduling/engine_private.h"
+#include "lab/scheduling/kernel.h"
 
 static void mark(struct engine *engine, const struct queue *queue)
 {
@@ -94,6 +95,8 @@ gboolean engine_allowed(struct engine *engine, guint id, guint cpu)
 	guint mask = g_array_index(engine->workload->tasks, struct task, id).mask;
 	const guint64 *bits;
 
+	if (engine->setup->host && !lab_kernel_allows(engine->setup->host, id, cpu))
+		return FALSE;
 	if (!mask)
 		return TRUE;
 	bits = engine->workload->masks->pdata[mask - 1];

@@ -15,8 +15,8 @@
  *   it is held (see below)        nothing of this until it no longer is
  *   a CPU looks for work          pick when there is one, else (or when pick says so) the head of its queue: the least
  *                                 key, ties by sequence, among eligible ones when ops->eligibility. Nothing there and
- *                                 ops->steals: the head of the fullest other queue, nearest first: leave the old queue,
- *                                 place (MIGRATE), join the new
+ *                                 ops->steals: the least key of the fullest other queue, eligible or not, nearest first:
+ *                                 leave the old queue, place (MIGRATE), join the new
  *   it runs                       slice() says for how long at most (≤ 0: looks for work again at once)
  *   it ran for a while            charge(delta), always before any other operation sees it again
  *   its slice ends                charge; keep(running, head): the running one is not queued then, and is compared as if it

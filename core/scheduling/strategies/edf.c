@@ -57,7 +57,8 @@ static int64_t key(const struct scheduling_system *system, const struct scheduli
 static bool keep(const struct scheduling_system *system, const struct scheduling_entity *running,
 		 const struct scheduling_entity *head)
 {
-	return !scheduling_before(head->deadline, running->deadline);
+	/* One without jobs has had its turn. */
+	return running->period_ns && !scheduling_before(head->deadline, running->deadline);
 }
 
 static bool preempt(const struct scheduling_system *system, const struct scheduling_entity *running,

@@ -75,7 +75,7 @@ static void enqueue(struct driver *driver, struct scheduling_entity *entity)
 	driver->guests[entity->id].queued = TRUE;
 }
 
-static struct scheduling_entity *head(struct driver *driver, guint queue)
+static struct scheduling_entity *least(struct driver *driver, guint queue, gboolean eligibility)
 {
 	struct scheduling_system *system = &driver->system;
 	struct scheduling_entity *best = NULL;
@@ -87,7 +87,7 @@ static struct scheduling_entity *head(struct driver *driver, guint queue)
 
 		if (!driver->guests[i].queued || system->cpus[entity->cpu].queue != queue)
 			continue;
-		if (driver->ops->eligibility && scheduling_before(system->queues[queue].virtual_time, entity->eligible))
+		if (eligibility && scheduling_before(system->queues[queue].virtual_time, entity->eligible))
 			continue;
 		key = driver->ops->key(system, entity);
 		if (best && !scheduling_before(key, best_key) &&
@@ -97,6 +97,11 @@ static struct scheduling_entity *head(struct driver *driver, guint queue)
 		best_key = key;
 	}
 	return best;
+}
+
+static struct scheduling_entity *head(struct driver *driver, guint queue)
+{
+	return least(driver, queue, driver->ops->eligibility);
 }
 
 static void off_cpu(struct driver *driver, struct scheduling_entity *entity)
@@ -149,7 +154,7 @@ static struct scheduling_entity *stolen(struct driver *driver, guint cpu)
 	guint fullest = 0;
 
 	for (guint i = 0; i < system->n_queues; i++) {
-		struct scheduling_entity *first = head(driver, i);
+		struct scheduling_entity *first = least(driver, i, FALSE);
 
 		if (!first || system->queues[i].n <= fullest)
 			continue;
@@ -505,6 +510,9 @@ void driver_run(struct driver *driver, gint64 until_ns)
 			}
 		}
 		entities_due(driver);
+		for (guint cpu = 0; cpu < system->n_cpus; cpu++)
+			if (system->cpus[cpu].running == SCHEDULING_NO_ENTITY)
+				look_for_work(driver, cpu);
 		if (driver->after_event)
 			driver->after_event(driver);
 	}

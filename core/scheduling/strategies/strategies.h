@@ -12,3 +12,6 @@ extern const struct scheduling_strategy strategy_lottery;
 extern const struct scheduling_strategy strategy_bvt;
 extern const struct scheduling_strategy strategy_fifo_priority;
 extern const struct scheduling_strategy strategy_pin;
+extern const struct scheduling_strategy strategy_credit;
+extern const struct scheduling_strategy strategy_credit_tick;
+extern const struct scheduling_strategy strategy_credit2;

@@ -263,6 +263,24 @@ static const struct option lab_allocation_options[] = {
 	{ NULL },
 };
 
+static const struct option lab_scheduling_options[] = {
+	{ "workload", 0, "FILE", VALUE_FILE,
+	  .doc = "rt-app-style JSON, task-set CSV, a directory or tar of recorded utilizations, or "
+		 "synthetic:mixed,vms=24,cpus=8." },
+	{ "cpus", 0, "N", .doc = "CPUs of the machine, instead of the workload's." },
+	{ "strategy", 0, "NAMES", .doc = "all (default), or names separated by commas: eevdf,stride(slice-us=2000)." },
+	{ "option", 'o', "NAME=VALUE", .repeat = TRUE,
+	  .doc = "Of the simulation: threads (a core), sharing (off, vm, vcpu), seconds, vms, line. May be repeated." },
+	{ "gantt", 0, "FILE", VALUE_FILE, .doc = "Draw who ran where into this SVG file: the best one's first 200 ms." },
+	{ "seed", 0, "N", .doc = "The first seed (default 1)." },
+	{ "seeds", 0, "N", .doc = "Run with so many seeds, and show means and intervals (default 1)." },
+	{ "weights", 0, "WEIGHTS",
+	  .doc = "What efficiency is made of (default performance=0.5,availability=0.3,security=0.2)." },
+	{ "require", 0, "FLOOR", .repeat = TRUE, .doc = "A requirement like availability>=0.99. May be repeated." },
+	{ "timing", 0, NULL, .doc = "Also show what was measured with a clock; such output differs from run to run." },
+	{ NULL },
+};
+
 #define COMMAND_STATUSES                                          \
 	"N    the command's own exit status\n"                    \
 	"128+N    the command was ended by signal N\n"            \
@@ -639,6 +657,18 @@ const struct command commands[] = {
 	  .examples =
 		  "polder lab allocation --trace examples/allocation/mixed.csv --hosts 2x40c90G\n"
 		  "polder lab allocation --trace synthetic:vms=20000,seed=7 --hosts 50*2x40c90G --strategy best-fit",
+	  .statuses = "4    no strategy meets what --require asks" },
+	{ .noun = "lab",
+	  .verb = "scheduling",
+	  .group = GROUP_LAB,
+	  .carry_out = verb_lab_scheduling,
+	  .options = lab_scheduling_options,
+	  .doc = "Simulate vCPU scheduling strategies on a workload",
+	  .help = "Each strategy runs the same vCPUs in virtual time, itself and as a model of the kernel carries out what "
+		  "it becomes there, and is scored for performance, availability and security. The same seed gives the "
+		  "same bytes.",
+	  .examples = "polder lab scheduling --workload examples/scheduling/mixed.json --cpus 8 --strategy all\n"
+		      "polder lab scheduling --workload synthetic:attack --strategy eevdf --gantt out.svg",
 	  .statuses = "4    no strategy meets what --require asks" },
 	{ .noun = "lab",
 	  .verb = "rebalance",

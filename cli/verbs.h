@@ -80,5 +80,8 @@ int verb_strategy_apply(struct invocation *invocation, GError **error);
 int verb_strategy_rollback(struct invocation *invocation, GError **error);
 int verb_strategy_status(struct invocation *invocation, GError **error);
 
+/* lab_scheduling.c */
+int verb_lab_scheduling(struct invocation *invocation, GError **error);
+
 /* lab_rebalance.c */
 int verb_lab_rebalance(struct invocation *invocation, GError **error);

@@ -734,8 +734,13 @@ static void finish(struct engine *engine)
 		struct runner *runner = &engine->runner[i];
 
 		engine->result->totals.busy_ns += engine->task[i].run_ns;
+		const struct task *task = &g_array_index(engine->workload->tasks, struct task, i);
+
 		if (engine->task[i].first_miss_ns == G_MININT64)
 			engine->task[i].first_miss_ns = -1;
+		engine->task[i].overdue = task->deadline_ns && runner->state != RUNNER_ASLEEP &&
+					  runner->state != RUNNER_ENDED &&
+					  runner->release_ns + task->deadline_ns < engine->horizon_ns;
 		if (runner->state != RUNNER_QUEUED && runner->state != RUNNER_HELD)
 			continue;
 		wait_note(engine, i, engine->horizon_ns);

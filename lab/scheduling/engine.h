@@ -20,6 +20,7 @@ struct engine_setup {
 	const struct workload *workload;
 	guint64 seed;
 	gint64 horizon_ns; /* 0: the workload's */
+	gint64 offset_ns;  /* into recorded utilization */
 	gint64 window_ns;  /* service is noted for each; 0: one for all */
 	enum scheduling_sharing sharing;
 	gboolean no_balance; /* queues of single CPUs are not evened out */
@@ -35,6 +36,7 @@ struct engine_task {
 	guint64 ok_jobs, tardy_jobs, wakeups;
 	gint64 max_tardiness_ns;
 	gint64 first_miss_ns, first_late_ns; /* the first deadline missed, −1: none; when that job was done */
+	gboolean overdue;                    /* at the horizon its job is past its deadline and not done */
 	enum scheduling_admission admission;
 };
 

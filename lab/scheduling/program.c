@@ -117,7 +117,7 @@ static enum outcome release_next(struct engine *engine, guint id, gint64 period_
 static guint utilization(const struct engine *engine, guint id, gint64 at_ns)
 {
 	const struct task *task = &g_array_index(engine->workload->tasks, struct task, id);
-	guint64 index = (guint64)(at_ns / engine->workload->sample_ns);
+	guint64 index = (guint64)((at_ns + engine->setup->offset_ns) / engine->workload->sample_ns);
 
 	return task->n_samples ? engine->workload->samples->data[task->first_sample + index % task->n_samples] : 0;
 }

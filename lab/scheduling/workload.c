@@ -110,7 +110,7 @@ static gboolean program_check(const struct workload *workload, const struct task
 		for (guint j = step->object; j < i; j++) {
 			const struct step *inner = &g_array_index(workload->steps, struct step, task->first_step + j);
 
-			takes_time = takes_time || inner->ns > 0;
+			takes_time = takes_time || inner->ns > 0 || inner->kind == STEP_DODGE;
 		}
 		if (!takes_time)
 			return FALSE;

@@ -123,6 +123,6 @@ gboolean workload_add_utilization(struct workload *workload, const char *name, c
  * speed; values vms, cpus, seconds, seed. */
 struct workload *workload_generate(const char *text, GError **error);
 
-/* workload_load(path, options…): by what it looks like: "synthetic:…", .json, .csv (its first task set, or the one of
+/* workload_open(path, options…): by what it looks like: "synthetic:…", .json, .csv (its first task set, or the one of
  * line `line`), a directory or tar of utilizations. */
-struct workload *workload_load(const char *path, guint n_vms, guint line, GError **error);
+struct workload *workload_open(const char *path, guint n_vms, guint line, GError **error);

@@ -214,8 +214,8 @@ static void derived_note(const struct trace *trace, GPtrArray *notes)
 		     DERIVE_TENANTS);
 	if (trace->n_refused)
 		note(notes,
-		     "%" G_GUINT64_FORMAT " requests were refused when this was recorded; how long they would have "
-		     "stayed is not known, so they are left out",
+		     "%" G_GUINT64_FORMAT " refused when this was recorded; how long they would have "
+		     "stayed is not known, so left out",
 		     trace->n_refused);
 }
 

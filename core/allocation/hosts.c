@@ -34,6 +34,7 @@ static uint32_t type_ref(struct allocation_world *world, const struct allocation
 	uint32_t type;
 
 	for (uint32_t at = found != NULL ? found->a : 0; at != 0; at = world->types[at - 1].next) {
+		/* NOLINTNEXTLINE(bugprone-suspicious-memory-comparison): both come from shared_part */
 		if (memcmp(&world->types[at - 1].host, &part, sizeof(part)) == 0) {
 			world->types[at - 1].refs++;
 			return at - 1;

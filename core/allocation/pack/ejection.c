@@ -1,5 +1,6 @@
 #include "core/allocation/pack/ejection.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -331,6 +332,7 @@ static uint32_t first_penalty(const struct ejection *e, uint32_t item)
 	const int32_t *size = e->problem->size + (size_t)item * dimensions, *capacity = e->problem->capacity;
 	int64_t sum = 0;
 
+	assert(dimensions > 0);
 	for (uint32_t d = 0; d < dimensions; d++)
 		if (size[d] > 0 && capacity[d] > 0)
 			sum += (int64_t)1000 * (size[d] < capacity[d] ? size[d] : capacity[d]) / capacity[d];

@@ -16,8 +16,10 @@ void anneal_draws(double draws[ANNEAL_DRAWS])
 	for (int i = 0; i < ANNEAL_DRAWS; i++) {
 		double x = (i + 0.5) / ANNEAL_DRAWS, sum = 0, halvings = 0, z, power;
 
-		for (; x < 0.5; x *= 2)
+		while (x < 0.5) {
+			x *= 2;
 			halvings++;
+		}
 		/* ln x = 2 artanh((x - 1) / (x + 1)), |z| ≤ 1/3 */
 		z = (x - 1) / (x + 1);
 		power = z;
@@ -127,14 +129,15 @@ static double median_change(struct walk *walk, uint64_t *steps)
 {
 	int64_t change[SAMPLES];
 	struct rebalance_change tried;
-	size_t n = 0;
+	size_t n = 0, middle;
 	struct draw draw;
 
 	for (uint32_t i = 0; i < 200 * SAMPLES && n < SAMPLES; i++, ++*steps)
 		if (draw_move(walk, &draw) && try_move(walk, &draw, &tried) && tried.cost)
 			change[n++] = tried.cost < 0 ? -tried.cost : tried.cost;
 	qsort(change, n, sizeof *change, compare);
-	return n ? (double)change[n / 2] : 1;
+	middle = n / 2;
+	return n ? (double)change[middle] : 1;
 }
 
 /* One fall of the temperature in `steps` steps. false: told to stop. */

@@ -185,8 +185,8 @@ static int give_controller(struct cpu *cpu, const char *dir)
 	status = put(cpu, dir, "cgroup.subtree_control", "+cpu");
 	if (status == EBUSY)
 		g_snprintf(cpu->groups.why, CPU_WHY_MAX,
-			   "%s has processes of its own, so that its children can't have the cpu controller: start "
-			   "Polder in a leaf of a delegated cgroup",
+			   "%s has processes and children with processes, so that these can't have the cpu controller: "
+			   "give Polder a cgroup of its own (Delegate=yes)",
 			   dir);
 	else if (status)
 		g_snprintf(cpu->groups.why, CPU_WHY_MAX, "give %s's children the cpu controller: %s", dir,
@@ -239,6 +239,12 @@ static int make_root(struct cpu *cpu)
 		status = make(cpu, groups->base, groups->root);
 	if (status == EEXIST)
 		status = 0;
+	/* Threaded itself, so that our own group is the threaded domain: then that one may have processes (ours, and new
+	 * ones at a restart) although its children have a controller, and VMs started by us need not be moved. */
+	if (!status && groups->kind == CPU_GROUPS_V2)
+		status = set(cpu, groups->root, "cgroup.type", "threaded");
+	if (!status && groups->kind == CPU_GROUPS_V2)
+		status = give_controller(cpu, groups->root);
 	groups->ready = !status;
 	if (status && !groups->why[0])
 		g_snprintf(groups->why, CPU_WHY_MAX, "make %s: %s", groups->root, g_strerror(status));
@@ -267,11 +273,8 @@ int cpu_group_ensure(struct cpu *cpu, const char *name)
 		cpu->groups.weights += weight_default(cpu);
 	if (status == EEXIST)
 		status = 0;
-	/* Threads of one process in several groups: these must be threaded, their parent becomes the threaded domain. */
 	if (!status && cpu->groups.kind == CPU_GROUPS_V2)
 		status = set(cpu, dir, "cgroup.type", "threaded");
-	if (!status && cpu->groups.kind == CPU_GROUPS_V2)
-		status = give_controller(cpu, cpu->groups.root);
 	if (status && !cpu->groups.why[0])
 		g_snprintf(cpu->groups.why, CPU_WHY_MAX, "make %s: %s", dir, g_strerror(status));
 	return status;
@@ -383,9 +386,9 @@ int cpu_group_move(struct cpu *cpu, pid_t pid, pid_t tid, const char *name)
 		return ESRCH;
 	if (!strcmp(now, dir))
 		return 0;
-	if (cpu->groups.kind == CPU_GROUPS_V2 && !is_below(now, cpu->groups.root)) {
+	if (cpu->groups.kind == CPU_GROUPS_V2 && strcmp(now, cpu->groups.base) && !is_below(now, cpu->groups.root)) {
 		g_snprintf(number, sizeof(number), "%d", pid);
-		status = put(cpu, cpu->groups.root, "cgroup.procs", number);
+		status = put(cpu, cpu->groups.base, "cgroup.procs", number);
 	}
 	g_snprintf(number, sizeof(number), "%d", tid);
 	if (!status)

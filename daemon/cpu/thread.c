@@ -285,6 +285,8 @@ int cpu_thread_policy(struct cpu *cpu, struct cpu_thread *thread, const struct s
 	if (status)
 		return status;
 	attr_of(thread, knobs, &wanted);
+	if (fair && !cpu->capabilities[CPU_SLICE].works)
+		wanted.runtime_ns = 0; /* it would never read back */
 	if (!is_same(thread, &now, &wanted)) {
 		if (is_real_time(now.policy) && now.policy != wanted.policy)
 			status = cpu_thread_demote(cpu, thread);
@@ -295,7 +297,7 @@ int cpu_thread_policy(struct cpu *cpu, struct cpu_thread *thread, const struct s
 		if (!status && now.policy != wanted.policy)
 			status = ERANGE;
 		if (!status && fair)
-			thread->slice_set = slice;
+			thread->slice_set = wanted.runtime_ns > 0;
 	}
 	if (status == ESRCH)
 		return ESRCH;

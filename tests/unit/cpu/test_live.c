@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -192,6 +193,25 @@ static void test_limit(void)
 	end(&f);
 }
 
+/* Where real-time groups have budgets, a FIFO thread is in the one that was given one; else in its own. */
+static void expect_group_of_fifo(struct fixture *f, guint i)
+{
+	g_autofree char *group = cpu_group_of(f->cpu, f->victim.pid, f->target.vcpus[i]);
+	g_autofree char *name = group ? g_path_get_basename(group) : NULL;
+	g_autofree char *own = g_strdup_printf("web.vcpu%u", i);
+	char text[64];
+
+	if (!group)
+		return;
+	if (cpu_read_file(f->cpu, text, sizeof(text), "%s/cpu.rt_runtime_us", f->cpu->groups.base)) {
+		g_assert_cmpstr(name, ==, own);
+		return;
+	}
+	g_assert_cmpstr(name, ==, "fifo");
+	g_assert_cmpint(cpu_read_file(f->cpu, text, sizeof(text), "%s/cpu.rt_runtime_us", group), ==, 0);
+	g_assert_cmpint(atoi(text), >=, 1000);
+}
+
 /* Every policy on a thread of its own, changed into one another, and back to how it was. */
 static void test_policies(void)
 {
@@ -215,6 +235,7 @@ static void test_policies(void)
 			now = attr_of(&f, round % 3);
 			g_assert_cmpuint(now.policy, ==, CPU_POLICY_FIFO);
 			g_assert_cmpuint(now.flags & CPU_ATTR_RESET_ON_FORK, ==, CPU_ATTR_RESET_ON_FORK);
+			expect_group_of_fifo(&f, round % 3);
 			now = attr_of(&f, (round + 1) % 3);
 			g_assert_cmpuint(now.policy, ==, CPU_POLICY_DEADLINE);
 			if (cpu_describe(f.cpu, CPU_SLICE)->works) {
@@ -289,6 +310,68 @@ static void test_no_leak(void)
 			       after.leaked_ppm);
 		/* A leak would be 20,000 ppm each round. */
 		g_assert_cmpint(ABS(after.free_ppm - before.free_ppm), <, 10000);
+	}
+	end(&f);
+}
+
+/* The audit shows what others leak: a sleeping thread that was demoted as it stood. Only where nobody else lives. */
+static void test_leak_shown(void)
+{
+	struct fixture f;
+	struct cpu_audit audit;
+	struct cpu_attr deadline = { .size = sizeof(deadline),
+				     .policy = CPU_POLICY_DEADLINE,
+				     .runtime_ns = 20 * MS,
+				     .deadline_ns = 100 * MS,
+				     .period_ns = 100 * MS };
+	struct cpu_attr other = { .size = sizeof(other) };
+
+	begin(&f, FALSE);
+	if (!g_getenv("POLDER_TEST_LEAK")) {
+		g_test_skip("leaks what DEADLINE can reserve until the machine's next boot: set POLDER_TEST_LEAK=1");
+	} else if (can(&f, CPU_DEADLINE)) {
+		g_assert_cmpint(cpu_kernel_linux.set_attr(NULL, f.target.vcpus[0], &deadline), ==, 0);
+		g_assert_true(cpu_audit(f.cpu, &audit));
+		g_assert_cmpint(ABS(audit.used_ppm - 200000), <, 100);
+		g_assert_cmpint(audit.leaked_ppm, ==, 0);
+		g_usleep(300000); /* its own time must pass for it to sleep in the kernel's books too */
+		g_assert_cmpint(cpu_kernel_linux.set_attr(NULL, f.target.vcpus[0], &other), ==, 0);
+		g_assert_true(cpu_audit(f.cpu, &audit));
+		g_test_message("leaked %" G_GINT64_FORMAT " ppm", audit.leaked_ppm);
+		g_assert_cmpint(ABS(audit.leaked_ppm - 200000), <, 100);
+	}
+	end(&f);
+}
+
+static guint64 cookie_of(pid_t tid)
+{
+	unsigned long cookie = 0;
+
+	g_assert_cmpint(prctl(62 /* PR_SCHED_CORE */, 0 /* GET */, tid, 0, &cookie), ==, 0);
+	return cookie;
+}
+
+/* Who may share a core: threads of one cookie have one and the same, others another; in the end, and ourselves, none. */
+static void test_cookies(void)
+{
+	struct fixture f;
+
+	begin(&f, FALSE);
+	if (can(&f, CPU_COOKIE)) {
+		f.knobs[0].cookie = f.knobs[2].cookie = 7;
+		f.knobs[1].cookie = 8;
+		g_assert_cmpint(apply(&f), ==, CPU_APPLIED);
+		expect_done(&f, CPU_COOKIE, 3);
+		g_assert_cmpuint(cookie_of(f.target.vcpus[0]), !=, 0);
+		g_assert_cmpuint(cookie_of(f.target.vcpus[0]), ==, cookie_of(f.target.vcpus[2]));
+		g_assert_cmpuint(cookie_of(f.target.vcpus[0]), !=, cookie_of(f.target.vcpus[1]));
+		g_assert_cmpuint(cookie_of(f.victim.pid), ==, 0);
+		g_assert_cmpuint(cookie_of(0), ==, 0);
+		f.knobs[1].cookie = 0;
+		g_assert_cmpint(apply(&f), ==, CPU_APPLIED);
+		g_assert_cmpuint(cookie_of(f.target.vcpus[1]), ==, 0);
+		g_assert_true(cpu_clear(f.cpu, "web", NULL));
+		g_assert_cmpuint(cookie_of(f.target.vcpus[0]), ==, 0);
 	}
 	end(&f);
 }
@@ -430,7 +513,8 @@ static void test_kill(void)
 	struct cpu_attr before;
 	struct cpu_mask mask;
 	g_autofree char *home = NULL;
-	guint at, random_kills = g_getenv("POLDER_TEST_LONG") ? 2000 : 100;
+	const char *kills = g_getenv("POLDER_TEST_KILLS");
+	guint at, random_kills = kills ? (guint)atoi(kills) : g_getenv("POLDER_TEST_LONG") ? 2000 : 100;
 	guint32 seed = g_getenv("POLDER_TEST_SEED") ? (guint32)atoi(g_getenv("POLDER_TEST_SEED")) : g_random_int();
 	g_autoptr(GRand) rand = g_rand_new_with_seed(seed);
 
@@ -468,6 +552,8 @@ int main(int argc, char **argv)
 	g_test_add_func("/cpu/live/policies", test_policies);
 	g_test_add_func("/cpu/live/deadline-limits", test_deadline_limits);
 	g_test_add_func("/cpu/live/no-leak", test_no_leak);
+	g_test_add_func("/cpu/live/leak-shown", test_leak_shown);
+	g_test_add_func("/cpu/live/cookies", test_cookies);
 	g_test_add_func("/cpu/live/dies", test_dies);
 	g_test_add_func("/cpu/live/kill", test_kill);
 	return g_test_run();

@@ -136,7 +136,7 @@ struct labels {
 
 static double label_clear(struct labels *labels, double x, double y)
 {
-	int step = y > BAR_TOP + FIELD_SIZE / 2 ? -LABEL_HEIGHT : LABEL_HEIGHT;
+	int step = y > BAR_TOP + FIELD_SIZE / 2.0 ? -LABEL_HEIGHT : LABEL_HEIGHT;
 	gboolean moved = TRUE;
 
 	while (moved) {

@@ -129,9 +129,12 @@ double durations_quantile(const struct durations *durations, double quantile)
 
 	for (guint i = 0; i < G_N_ELEMENTS(durations->count); i++) {
 		sum += durations->count[i];
-		if (durations->count[i] && (double)sum >= wanted)
-			return (double)((G_GUINT64_CONSTANT(1) << (i / METER_STEPS)) / METER_STEPS *
-					(METER_STEPS + i % METER_STEPS));
+		if (durations->count[i] && (double)sum >= wanted) {
+			guint64 bound = (G_GUINT64_CONSTANT(1) << (i / METER_STEPS)) / METER_STEPS *
+					(METER_STEPS + i % METER_STEPS);
+
+			return (double)bound;
+		}
 	}
 	return 0;
 }

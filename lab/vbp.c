@@ -84,7 +84,7 @@ static gboolean read_number(struct reader *reader, const char *what, gint64 min,
 
 static gboolean read_capacities(struct reader *reader, struct lab_vbp *vbp)
 {
-	gint64 value;
+	gint64 value = 0;
 
 	if (!read_number(reader, "the number of dimensions", 1, PACK_DIMENSIONS_MAX, &value))
 		return FALSE;

@@ -15,3 +15,5 @@ extern const struct scheduling_strategy strategy_pin;
 extern const struct scheduling_strategy strategy_credit;
 extern const struct scheduling_strategy strategy_credit_tick;
 extern const struct scheduling_strategy strategy_credit2;
+extern const struct scheduling_strategy strategy_gang;
+extern const struct scheduling_strategy strategy_relaxed_cosched;

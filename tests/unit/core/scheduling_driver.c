@@ -339,7 +339,10 @@ static void job_ended(struct driver *driver, guint cpu)
 	guest->runnable = FALSE;
 	if (guest->period_ns && guest->next_ns <= system->now_ns) {
 		begin_job(driver, i, SCHEDULING_JOB);
-		slice_ended(driver, cpu, FALSE);
+		if (system->entities[i].flags & SCHEDULING_HELD)
+			block(driver, &system->entities[i]);
+		else
+			slice_ended(driver, cpu, FALSE);
 		return;
 	}
 	if (!guest->period_ns)

@@ -1,6 +1,8 @@
 /* allocation_speed HOSTS VMS_PER_HOST plain|relational PAIRS SCANS SEED: fill a fleet to 85 % with best-fit, then delete and
  * create in pairs, and the same with the linear scan; one JSON object on stdout. Rates are of one
- * thread's CPU time, so that neighbours on the machine do not count; the time of each placement is by the wall clock.
+ * thread's CPU time, so that neighbours on the machine do not count; the time of each placement is by the wall clock. What
+ * the benchmark itself takes to draw a class and a victim is measured alone, and told beside it; placing and removing are
+ * also timed apart, many at a time.
  *
  * The fleet: two NUMA nodes a host, racks of 40 hosts, every third in one of three zones when relational. Two hosts in twenty keep most of their
  * memory as 2M pages, one half of it as 1G pages, all tainted, so that only who asks for huge pages goes there; one more has
@@ -21,6 +23,7 @@
 #define FULL_PERCENT 85
 #define RACK_HOSTS   40
 #define ENGINE       1u
+#define BATCH        256 /* removed, then placed, when each is timed apart */
 
 struct fleet {
 	struct allocation_world *world;
@@ -35,6 +38,7 @@ struct fleet {
 	double popularity[CLASSES]; /* summed up */
 	uint32_t *vms;
 	uint32_t n_vms;
+	uint32_t victim; /* in vms: the next to go, drawn ahead so that its entry is near by then */
 	uint64_t refused;
 	int64_t now_ms;
 };
@@ -220,9 +224,17 @@ static bool create(struct fleet *fleet, bool scan)
 	return true;
 }
 
+static void draw_victim(struct fleet *fleet)
+{
+	fleet->victim = below(fleet, fleet->n_vms);
+	__builtin_prefetch(&fleet->vms[fleet->victim], 1);
+}
+
 static void delete (struct fleet *fleet)
 {
-	uint32_t at = below(fleet, fleet->n_vms), vm = fleet->vms[at];
+	if (fleet->victim >= fleet->n_vms)
+		draw_victim(fleet);
+	uint32_t at = fleet->victim, vm = fleet->vms[at];
 
 	fleet->vms[at] = fleet->vms[--fleet->n_vms];
 	const struct allocation_placement *placement = allocation_world_placement(fleet->world, vm);
@@ -236,6 +248,7 @@ static void delete (struct fleet *fleet)
 
 	allocation_world_remove(fleet->world, vm);
 	tell(fleet, &event);
+	draw_victim(fleet);
 }
 
 /* Delete one, create one: seconds for n of them. */
@@ -247,6 +260,41 @@ static double pairs(struct fleet *fleet, uint32_t n, bool scan)
 		delete (fleet);
 		create(fleet, scan);
 	}
+	return seconds(CLOCK_THREAD_CPUTIME_ID) - start;
+}
+
+/* Seconds for removing and for placing n, as many at a time as change nothing about how full the fleet is. */
+static void batches(struct fleet *fleet, uint32_t n, double *removing, double *placing)
+{
+	*removing = *placing = 0;
+	for (uint32_t done = 0; done < n; done += BATCH) {
+		double start = seconds(CLOCK_THREAD_CPUTIME_ID), middle;
+
+		for (uint32_t i = 0; i < BATCH; i++)
+			delete (fleet);
+		middle = seconds(CLOCK_THREAD_CPUTIME_ID);
+		for (uint32_t i = 0; i < BATCH; i++)
+			create(fleet, false);
+		*removing += middle - start;
+		*placing += seconds(CLOCK_THREAD_CPUTIME_ID) - middle;
+	}
+}
+
+/* What the benchmark takes of n pairs: the draws, and the tables they are looked up in. */
+static double own(struct fleet *fleet, uint32_t n)
+{
+	double start = seconds(CLOCK_THREAD_CPUTIME_ID);
+	volatile uint32_t drawn;
+
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t at = fleet->victim, vm = fleet->vms[at];
+
+		fleet->vms[at] = fleet->vms[fleet->n_vms - 1];
+		fleet->vms[fleet->n_vms - 1] = vm;
+		draw_victim(fleet);
+		drawn = draw_class(fleet);
+	}
+	(void)drawn;
 	return seconds(CLOCK_THREAD_CPUTIME_ID) - start;
 }
 
@@ -349,15 +397,21 @@ int main(int argc, char **argv)
 	double index_seconds = pairs(&fleet, n_pairs, false);
 	double scan_seconds = n_scans ? pairs(&fleet, n_scans, true) : 0;
 	double again_seconds = pairs(&fleet, n_pairs, false);
+	double own_seconds = own(&fleet, n_pairs), removing, placing;
+	batches(&fleet, n_pairs, &removing, &placing);
 	latencies(&fleet, n_pairs, samples);
 	double rate = 2.0 * n_pairs / (index_seconds + again_seconds), scan_rate = n_scans ? n_scans / scan_seconds : 0;
+	double placements = 1 / (1 / rate - own_seconds / n_pairs);
+	double in_batches = (double)((n_pairs + BATCH - 1) / BATCH * BATCH);
 	printf("{\"hosts\": %" PRIu32 ", \"vms\": %" PRIu32 ", \"classes\": %" PRIu32 ", \"cpu_full\": %.4f, "
-	       "\"fill_per_s\": %.0f, \"pairs_per_s\": %.0f, \"scan_per_s\": %.2f, \"ratio\": %.1f, \"p50_us\": %.3f, "
+	       "\"fill_per_s\": %.0f, \"pairs_per_s\": %.0f, \"placements_per_s\": %.0f, \"own_ns\": %.0f, "
+	       "\"place_ns\": %.0f, \"remove_ns\": %.0f, \"scan_per_s\": %.2f, \"ratio\": %.1f, \"p50_us\": %.3f, "
 	       "\"p99_us\": %.3f, \"p999_us\": %.3f, \"max_us\": %.1f, \"bytes_per_host\": %.0f, \"bytes_per_vm\": "
 	       "%.1f, "
 	       "\"refused_filling\": %" PRIu64 ", \"refused\": %" PRIu64 "}\n",
 	       n_hosts, n_vms, fleet.relational ? fleet.n_groups : CLASSES, (double)placed / (double)capacity,
-	       n_vms / filling, rate, scan_rate, n_scans ? rate / scan_rate : 0, samples[n_pairs / 2] * 1e6,
+	       n_vms / filling, rate, placements, own_seconds / n_pairs * 1e9, placing / in_batches * 1e9,
+	       removing / in_batches * 1e9, scan_rate, n_scans ? rate / scan_rate : 0, samples[n_pairs / 2] * 1e6,
 	       samples[(uint64_t)n_pairs * 99 / 100] * 1e6, samples[(uint64_t)n_pairs * 999 / 1000] * 1e6,
 	       samples[n_pairs - 1] * 1e6, (double)(with_hosts - before) / n_hosts,
 	       (double)(with_vms - with_hosts) / n_vms, refused_before, fleet.refused - refused_before);

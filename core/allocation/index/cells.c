@@ -308,7 +308,7 @@ double allocation_cells_cost(const struct allocation_cells *cells, const struct 
 {
 	const struct allocation_request *request = allocation_world_request(world, class_id);
 	const struct allocation_host_state *host = &allocation_world_hosts(world)[fit->host];
-	double terms[ALLOCATION_TERMS], low[ALLOCATION_NODE_DIMENSIONS];
+	double terms[ALLOCATION_TERMS] = { 0 }, low[ALLOCATION_NODE_DIMENSIONS];
 	unsigned n = (unsigned)__builtin_popcount(fit->nodes);
 
 	cells_terms(cells, request, terms);
@@ -320,7 +320,7 @@ double allocation_cells_cost(const struct allocation_cells *cells, const struct 
 		low[d] = cells->value[d][allocation_cells_step((enum allocation_dimension)d,
 							       sum > UINT32_MAX ? UINT32_MAX : (uint32_t)sum)];
 	}
-	return cells->rule->cost(terms, low) + ALLOCATION_CELLS_WIDE * (n - 1);
+	return cells_rule_cost(cells->rule, terms, low) + ALLOCATION_CELLS_WIDE * (n - 1);
 }
 
 void cells_terms(const struct allocation_cells *cells, const struct allocation_request *request,
@@ -328,6 +328,8 @@ void cells_terms(const struct allocation_cells *cells, const struct allocation_r
 {
 	double amount[ALLOCATION_NODE_DIMENSIONS];
 
+	if (cells->rule->sums)
+		return;
 	for (unsigned d = 0; d < ALLOCATION_NODE_DIMENSIONS; d++)
 		amount[d] = request->amount[d] / (d == ALLOCATION_CPU ? 1000 : cells->memory_per_cpu_mib);
 	if (cells->rule->prepare)

@@ -22,8 +22,9 @@ struct allocation_cells;
 
 /* A strategy's cost of the free amounts `low`, in vCPUs and in as much memory as counts for one. `terms` are what `prepare`
  * made of the request's amounts in the same measure (NULL: they are the amounts). `bound`: no `low` ≤ free ≤ `high` costs
- * less. */
+ * less. `sums`: the cost is the sum of `low`, and there are no functions. */
 struct allocation_cells_rule {
+	bool sums;
 	void (*prepare)(const double amount[ALLOCATION_NODE_DIMENSIONS], double terms[ALLOCATION_TERMS]);
 	double (*cost)(const double terms[ALLOCATION_TERMS], const double low[ALLOCATION_NODE_DIMENSIONS]);
 	double (*bound)(const double terms[ALLOCATION_TERMS], const double low[ALLOCATION_NODE_DIMENSIONS],

@@ -109,6 +109,17 @@ static inline unsigned cells_bits(unsigned levels)
 	return CELLS_LEVELS / levels;
 }
 
+static inline double cells_rule_cost(const struct allocation_cells_rule *rule, const double *terms, const double *low)
+{
+	return rule->sums ? low[0] + low[1] + low[2] + low[3] : rule->cost(terms, low);
+}
+
+static inline double cells_rule_bound(const struct allocation_cells_rule *rule, const double *terms, const double *low,
+				      const double *high)
+{
+	return rule->sums ? low[0] + low[1] + low[2] + low[3] : rule->bound(terms, low, high);
+}
+
 /* What the rule makes of the request. */
 void cells_terms(const struct allocation_cells *cells, const struct allocation_request *request,
 		 double terms[ALLOCATION_TERMS]);

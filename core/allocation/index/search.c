@@ -181,7 +181,8 @@ static inline __attribute__((always_inline)) unsigned choose(const struct search
 		unsigned digit = (unsigned)__builtin_ctz(children), at = n;
 
 		box_narrow(box, sides, digit, levels);
-		double bound = search->surcharge + search->cells->rule->bound(search->terms, box->low, box->high);
+		double bound =
+			search->surcharge + cells_rule_bound(search->cells->rule, search->terms, box->low, box->high);
 		if (!is_open(search, bound, 0))
 			continue;
 		for (n++; at > 0 && choices[at - 1].bound > bound; at--)
@@ -227,7 +228,7 @@ search_node_of(struct search *search, uint32_t number, const struct box *around,
 		box_narrow(&box, sides, digit, levels);
 		if (level + 1 == levels)
 			search_cell(search, &search->filed->cells[node->child[digit]],
-				    search->surcharge + search->cells->rule->cost(search->terms, box.low));
+				    search->surcharge + cells_rule_cost(search->cells->rule, search->terms, box.low));
 		else if (levels == CELLS_LEVELS_PLAIN)
 			search_plain(search, node->child[digit], &box, level + 1);
 		else

@@ -18,17 +18,7 @@
 #include "core/allocation/strategies/cells_strategy.h"
 #include "core/allocation/strategies/strategies.h"
 
-static double cost(const double *terms, const double *low)
-{
-	return low[0] + low[1] + low[2] + low[3];
-}
-
-static double bound(const double *terms, const double *low, const double *high)
-{
-	return cost(terms, low);
-}
-
-static const struct allocation_cells_rule rule = { .cost = cost, .bound = bound };
+static const struct allocation_cells_rule rule = { .sums = true };
 
 static const struct strategy_parameter parameters[] = { CELLS_STRATEGY_PARAMETER };
 

@@ -109,15 +109,20 @@ static inline unsigned cells_bits(unsigned levels)
 	return CELLS_LEVELS / levels;
 }
 
+static inline double cells_sum(const double *low)
+{
+	return low[0] + low[1] + low[2] + low[3];
+}
+
 static inline double cells_rule_cost(const struct allocation_cells_rule *rule, const double *terms, const double *low)
 {
-	return rule->sums ? low[0] + low[1] + low[2] + low[3] : rule->cost(terms, low);
+	return rule->sums ? cells_sum(low) : rule->cost(terms, low);
 }
 
 static inline double cells_rule_bound(const struct allocation_cells_rule *rule, const double *terms, const double *low,
 				      const double *high)
 {
-	return rule->sums ? low[0] + low[1] + low[2] + low[3] : rule->bound(terms, low, high);
+	return rule->sums ? cells_sum(low) : rule->bound(terms, low, high);
 }
 
 /* What the rule makes of the request. */

@@ -121,19 +121,26 @@ struct side {
 	unsigned first; /* lower ones are too small */
 };
 
-static inline void side_init(struct side *side, const struct search *search, cells_code code, unsigned d,
-			     unsigned level, unsigned levels)
+/* What is known of a search while it is compiled: levels of the trie, and whether the cost is a sum. */
+struct form {
+	unsigned levels;
+	bool sums;
+};
+
+static inline __attribute__((always_inline)) void
+side_init(struct side *side, const struct search *search, cells_code code, unsigned d, unsigned level, struct form form)
 {
-	unsigned bits = cells_bits(levels), shift = CELLS_LEVELS - bits * (level + 1);
+	unsigned bits = cells_bits(form.levels), shift = CELLS_LEVELS - bits * (level + 1);
 	unsigned base = code >> (8 * d) & 0xff, need = search->need_code >> (8 * d) & 0xff;
 	const double *value = search->cells->value[d];
 
 	side->first = need > base ? (need - base) >> shift : 0;
-	for (unsigned i = side->first; i < 1u << bits; i++) {
+	for (unsigned i = 0; i < 1u << bits; i++) {
 		unsigned step = base | i << shift;
 
 		side->low[i] = value[step > need ? step : need];
-		side->high[i] = value[step | ((1u << shift) - 1)];
+		if (!form.sums)
+			side->high[i] = value[step | ((1u << shift) - 1)];
 	}
 }
 
@@ -154,13 +161,15 @@ static inline unsigned children_of(const struct trie_node *node, const struct si
 	return children;
 }
 
-static inline void box_narrow(struct box *box, const struct side *sides, unsigned digit, unsigned levels)
+static inline __attribute__((always_inline)) void box_narrow(struct box *box, const struct side *sides, unsigned digit,
+							     struct form form)
 {
-	unsigned bits = cells_bits(levels), told = cells_told(levels), mask = (1u << bits) - 1;
+	unsigned bits = cells_bits(form.levels), told = cells_told(form.levels), mask = (1u << bits) - 1;
 
 	for (unsigned d = 0; d < told; d++) {
 		box->low[d] = sides[d].low[digit >> (bits * d) & mask];
-		box->high[d] = sides[d].high[digit >> (bits * d) & mask];
+		if (!form.sums)
+			box->high[d] = sides[d].high[digit >> (bits * d) & mask];
 	}
 }
 
@@ -173,16 +182,17 @@ struct choice {
 /* Those children of a node, best bound first. Returns how many. */
 static inline __attribute__((always_inline)) unsigned choose(const struct search *search, unsigned children,
 							     struct box *box, const struct side *sides,
-							     struct choice choices[16], unsigned levels)
+							     struct choice choices[16], struct form form)
 {
 	unsigned n = 0;
 
 	for (; children; children &= children - 1) {
 		unsigned digit = (unsigned)__builtin_ctz(children), at = n;
 
-		box_narrow(box, sides, digit, levels);
-		double bound =
-			search->surcharge + cells_rule_bound(search->cells->rule, search->terms, box->low, box->high);
+		box_narrow(box, sides, digit, form);
+		double bound = search->surcharge +
+			       (form.sums ? cells_sum(box->low)
+					  : cells_rule_bound(search->cells->rule, search->terms, box->low, box->high));
 		if (!is_open(search, bound, 0))
 			continue;
 		for (n++; at > 0 && choices[at - 1].bound > bound; at--)
@@ -192,48 +202,62 @@ static inline __attribute__((always_inline)) unsigned choose(const struct search
 	return n;
 }
 
-/* Inlined for either number of levels. */
 static inline __attribute__((always_inline)) void
-search_node_of(struct search *search, uint32_t number, const struct box *around, unsigned level, unsigned levels);
+search_node(struct search *search, uint32_t number, const struct box *around, unsigned level, struct form form);
 
-static void search_plain(struct search *search, uint32_t number, const struct box *around, unsigned level)
-{
-	search_node_of(search, number, around, level, CELLS_LEVELS_PLAIN);
-}
-
-static void search_huge(struct search *search, uint32_t number, const struct box *around, unsigned level)
-{
-	search_node_of(search, number, around, level, CELLS_LEVELS);
-}
-
+/* Inlined for each form. */
 static inline __attribute__((always_inline)) void
-search_node_of(struct search *search, uint32_t number, const struct box *around, unsigned level, unsigned levels)
+search_node_of(struct search *search, uint32_t number, const struct box *around, unsigned level, struct form form)
 {
 	const struct trie_node *node = &search->filed->nodes[number];
-	unsigned bits = cells_bits(levels), told = cells_told(levels);
+	unsigned bits = cells_bits(form.levels), told = cells_told(form.levels);
 	unsigned shift = CELLS_LEVELS - bits * (level + 1), mask = (1u << bits) - 1;
 	struct choice choices[16];
 	struct side sides[ALLOCATION_NODE_DIMENSIONS];
 	struct box box = *around;
 
 	for (unsigned d = 0; d < told; d++)
-		side_init(&sides[d], search, around->code, d, level, levels);
-	unsigned n = choose(search, children_of(node, sides, levels), &box, sides, choices, levels);
+		side_init(&sides[d], search, around->code, d, level, form);
+	unsigned n = choose(search, children_of(node, sides, form.levels), &box, sides, choices, form);
 	for (unsigned i = 0; i < n && is_open(search, choices[i].bound, 0); i++) {
 		unsigned digit = choices[i].digit;
 
 		box.code = around->code;
 		for (unsigned d = 0; d < told; d++)
 			box.code |= (cells_code)(digit >> (bits * d) & mask) << (8 * d + shift);
-		box_narrow(&box, sides, digit, levels);
-		if (level + 1 == levels)
+		box_narrow(&box, sides, digit, form);
+		if (level + 1 == form.levels)
 			search_cell(search, &search->filed->cells[node->child[digit]],
 				    search->surcharge + cells_rule_cost(search->cells->rule, search->terms, box.low));
-		else if (levels == CELLS_LEVELS_PLAIN)
-			search_plain(search, node->child[digit], &box, level + 1);
 		else
-			search_huge(search, node->child[digit], &box, level + 1);
+			search_node(search, node->child[digit], &box, level + 1, form);
 	}
+}
+
+static void search_plain_sums(struct search *search, uint32_t number, const struct box *around, unsigned level)
+{
+	search_node_of(search, number, around, level, (struct form) { CELLS_LEVELS_PLAIN, true });
+}
+
+static void search_plain(struct search *search, uint32_t number, const struct box *around, unsigned level)
+{
+	search_node_of(search, number, around, level, (struct form) { CELLS_LEVELS_PLAIN, false });
+}
+
+static void search_huge(struct search *search, uint32_t number, const struct box *around, unsigned level)
+{
+	search_node_of(search, number, around, level, (struct form) { CELLS_LEVELS, false });
+}
+
+static inline __attribute__((always_inline)) void
+search_node(struct search *search, uint32_t number, const struct box *around, unsigned level, struct form form)
+{
+	if (form.levels != CELLS_LEVELS_PLAIN)
+		search_huge(search, number, around, level);
+	else if (form.sums)
+		search_plain_sums(search, number, around, level);
+	else
+		search_plain(search, number, around, level);
 }
 
 static void search_trie(struct search *search, const struct trie *trie)
@@ -246,10 +270,7 @@ static void search_trie(struct search *search, const struct trie *trie)
 		box.low[d] = search->cells->value[d][search->need_code >> (8 * d) & 0xff];
 		box.high[d] = search->cells->value[d][known ? 0 : 0xff];
 	}
-	if (trie->levels == CELLS_LEVELS_PLAIN)
-		search_plain(search, trie->root, &box, 0);
-	else
-		search_huge(search, trie->root, &box, 0);
+	search_node(search, trie->root, &box, 0, (struct form) { trie->levels, search->cells->rule->sums });
 }
 
 static bool trie_takes(const struct trie *trie, const struct allocation_request *request)

@@ -6,10 +6,11 @@
 
 /* The order shown: by weight, by deadline, by plan, the simple ones, and those that fail on purpose. */
 const struct scheduling_strategy *const scheduling_strategies[] = {
-	&strategy_eevdf,       &strategy_stride,          &strategy_lottery, &strategy_bvt,
-	&strategy_credit,      &strategy_credit2,         &strategy_edf,     &strategy_edf_cbs,
-	&strategy_gang,        &strategy_relaxed_cosched, &strategy_pin,     &strategy_fifo_priority,
-	&strategy_round_robin, &strategy_credit_tick,
+	&strategy_eevdf,         &strategy_stride,          &strategy_lottery,
+	&strategy_bvt,           &strategy_credit,          &strategy_credit2,
+	&strategy_edf,           &strategy_edf_cbs,         &strategy_table,
+	&strategy_gang,          &strategy_relaxed_cosched, &strategy_pin,
+	&strategy_fifo_priority, &strategy_round_robin,     &strategy_credit_tick,
 };
 const size_t scheduling_n_strategies = sizeof(scheduling_strategies) / sizeof(*scheduling_strategies);
 

@@ -196,7 +196,7 @@ struct scheduling_strategy {
 	int64_t (*key)(const struct scheduling_system *system, const struct scheduling_entity *entity);
 	/* By plan instead of by queue: who runs on this CPU now, and until when at most. SCHEDULING_NO_ENTITY: nobody by
 	 * plan; the queue's head until then (or nobody, when not work_conserving; the CPU looks again then). Only an entity
-	 * that is ON_QUEUE and not running elsewhere. NULL: by queue. */
+	 * that is ON_QUEUE and not running elsewhere; from another queue it moves as a stolen one. NULL: by queue. */
 	uint32_t (*pick)(struct scheduling_system *system, uint32_t cpu, int64_t *until_ns);
 	/* A CPU for a woken entity; `idle`: an idle CPU the platform found (nearest first), or SCHEDULING_NO_CPU. NULL: the
 	 * idle one; else with one queue for several CPUs the one of them that runs the greatest key, and with a queue a

@@ -17,3 +17,4 @@ extern const struct scheduling_strategy strategy_credit_tick;
 extern const struct scheduling_strategy strategy_credit2;
 extern const struct scheduling_strategy strategy_gang;
 extern const struct scheduling_strategy strategy_relaxed_cosched;
+extern const struct scheduling_strategy strategy_table;

@@ -147,6 +147,22 @@ static void run(struct driver *driver, guint cpu, struct scheduling_entity *enti
 	driver->slice_end_ns[cpu] = slice >= until_ns - system->now_ns ? until_ns : system->now_ns + MAX(slice, 1);
 }
 
+static struct scheduling_entity *moved(struct driver *driver, struct scheduling_entity *entity, guint cpu)
+{
+	struct scheduling_system *system = &driver->system;
+
+	queue_of(driver, entity)->n--;
+	if (driver->ops->leave)
+		driver->ops->leave(system, queue_of(driver, entity), entity);
+	entity->cpu = cpu;
+	if (driver->ops->place)
+		driver->ops->place(system, queue_of(driver, entity), entity, SCHEDULING_MIGRATE);
+	queue_of(driver, entity)->n++;
+	if (driver->ops->join)
+		driver->ops->join(system, queue_of(driver, entity), entity);
+	return entity;
+}
+
 static struct scheduling_entity *stolen(struct driver *driver, guint cpu)
 {
 	struct scheduling_system *system = &driver->system;
@@ -161,18 +177,7 @@ static struct scheduling_entity *stolen(struct driver *driver, guint cpu)
 		fullest = system->queues[i].n;
 		entity = first;
 	}
-	if (!entity)
-		return NULL;
-	queue_of(driver, entity)->n--;
-	if (driver->ops->leave)
-		driver->ops->leave(system, queue_of(driver, entity), entity);
-	entity->cpu = cpu;
-	if (driver->ops->place)
-		driver->ops->place(system, queue_of(driver, entity), entity, SCHEDULING_MIGRATE);
-	queue_of(driver, entity)->n++;
-	if (driver->ops->join)
-		driver->ops->join(system, queue_of(driver, entity), entity);
-	return entity;
+	return entity ? moved(driver, entity, cpu) : NULL;
 }
 
 static void look_for_work(struct driver *driver, guint cpu)
@@ -187,7 +192,10 @@ static void look_for_work(struct driver *driver, guint cpu)
 		driver->slice_end_ns[cpu] = until_ns; /* of an idle CPU: when to look again */
 		g_assert_cmpint(until_ns, >, system->now_ns);
 		if (id != SCHEDULING_NO_ENTITY) {
-			run(driver, cpu, &system->entities[id], until_ns);
+			entity = &system->entities[id];
+			if (system->cpus[entity->cpu].queue != system->cpus[cpu].queue)
+				moved(driver, entity, cpu);
+			run(driver, cpu, entity, until_ns);
 			return;
 		}
 		if (!driver->ops->work_conserving)

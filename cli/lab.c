@@ -115,8 +115,8 @@ static int rank_and_print(struct invocation *invocation, struct lab_ranking *ran
 	text = invocation_flag(invocation, "json") ? lab_report_json(ranking, timing)
 						   : lab_report_text(ranking, timing);
 	fputs(text, stdout);
-	/* Requirements that nothing meets are a conflict, as in strategy select; so is nothing that could be evaluated. */
-	return (ranking->floors && ranking->floors->len && !ranking->winner) || !ranking->ranked->len ? 4 : 0;
+	/* No candidate is a conflict, as in strategy select: none met what is required, or none has a score. */
+	return ranking->winner ? 0 : 4;
 }
 
 /* A bad --strategy is told before a long trace is read. */

@@ -84,6 +84,31 @@ static void test_plain_progress(void)
 	close(pipe_fds[0]);
 }
 
+/* A count gets a line for each ten in a hundred, not one for each step. */
+static void test_counting_progress(void)
+{
+	struct progress *progress;
+	g_autofree char *text = NULL;
+	g_auto(GStrv) lines = NULL;
+	int pipe_fds[2];
+
+	g_assert_cmpint(pipe(pipe_fds), ==, 0);
+	progress = progress_new(pipe_fds[1], "Evaluating", 0);
+	for (int i = 1; i <= 200; i++) {
+		g_autofree char *step = g_strdup_printf("%d of 200", i);
+
+		progress_update(progress, i / 2, step);
+	}
+	progress_free(progress);
+	close(pipe_fds[1]);
+	text = drain(pipe_fds[0]);
+	lines = g_strsplit(text, "\n", -1);
+	g_assert_cmpstr(lines[0], ==, "Evaluating: 1 of 200 (0%)");
+	g_assert_cmpstr(lines[1], ==, "Evaluating: 20 of 200 (10%)");
+	g_assert_cmpuint(g_strv_length(lines), ==, 12); /* the last is empty */
+	close(pipe_fds[0]);
+}
+
 static void test_quick_is_silent(void)
 {
 	struct progress *progress;
@@ -108,6 +133,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/table/wide-characters", test_wide_characters);
 	g_test_add_func("/table/printable", test_printable);
 	g_test_add_func("/progress/plain", test_plain_progress);
+	g_test_add_func("/progress/counting-progress", test_counting_progress);
 	g_test_add_func("/progress/quick-is-silent", test_quick_is_silent);
 	return g_test_run();
 }

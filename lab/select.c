@@ -93,9 +93,10 @@ static gboolean add_one(struct lab_ranking *ranking, const char *text, GError **
 	if (text[length]) {
 		inside = g_strstrip(g_strdup(text + length + 1));
 		if (strcspn(inside, ")") + 1 != strlen(inside)) {
-			g_set_error(error, LAB_ERROR, LAB_ERROR_INVALID,
-				    "'%s' does not end at its closing parenthesis: write it like %s(NAME=VALUE NAME=VALUE)",
-				    text, name);
+			g_set_error(
+				error, LAB_ERROR, LAB_ERROR_INVALID,
+				"'%s' does not end at its closing parenthesis: write it like %s(NAME=VALUE NAME=VALUE)",
+				text, name);
 			return FALSE;
 		}
 		g_strdelimit(inside, "),", ' ');

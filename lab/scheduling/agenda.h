@@ -86,11 +86,12 @@ static inline guint agenda_slot(const struct agenda *agenda)
 
 	for (guint i = agenda->n_levels - 1; i-- > 0;) {
 		const gint64 *t = &agenda->level[i][slot * AGENDA_FAN];
-		guint child = 0;
+		guint equal = 0;
 
-		while (t[child] != time)
-			child++;
-		slot = slot * AGENDA_FAN + child;
+		/* Without branches: which child it is cannot be foretold. */
+		for (guint child = 0; child < AGENDA_FAN; child++)
+			equal |= (guint)(t[child] == time) << child;
+		slot = slot * AGENDA_FAN + (guint)__builtin_ctz(equal);
 	}
 	return slot;
 }

@@ -620,6 +620,8 @@ static void cpu_event(struct engine *engine, guint cpu)
 		look_again(engine, cpu);
 		return;
 	}
+	if (engine->cpu[cpu].queue->ready.n)
+		engine_prefetch(engine, queue_id(&engine->cpu[cpu].queue->ready.node[0]));
 	engine_settle(engine, cpu);
 	new_job = FALSE;
 	if (engine->runner[id].left_ns <= 0) {

@@ -37,7 +37,6 @@ static void cpus_init(struct engine *engine)
 	engine->system.queues = g_new0(struct scheduling_queue, engine->system.n_queues);
 	engine->queue = g_new0(struct queue, engine->system.n_queues);
 	engine->load = g_new0(guint64, engine->system.n_queues);
-	engine->queued = g_new0(guint64, BITS(engine->system.n_queues));
 	for (guint i = 0; i < n; i++) {
 		engine->cpu[i].queue = &engine->queue[engine->system.cpus[i].queue];
 		engine->cpu[i].sums = &engine->system.queues[engine->system.cpus[i].queue];
@@ -85,7 +84,7 @@ static void tasks_init(struct engine *engine)
 		engine->system.vms[i].first = workload_vm(workload, i)->first_task;
 		engine->system.vms[i].n_vcpus = workload_vm(workload, i)->n_tasks;
 	}
-	engine->runner = g_new0(struct runner, n);
+	engine->runner = g_aligned_alloc0(n, sizeof(struct runner), 64);
 	engine->task = engine->result->task;
 	engine->steps = (const struct step *)(const void *)workload->steps->data;
 	for (guint i = 0; i < n; i++)
@@ -187,11 +186,10 @@ void engine_free(struct engine *engine)
 	g_free(engine->barrier);
 	g_free(engine->queue);
 	g_free(engine->load);
-	g_free(engine->queued);
 	g_free(engine->idle);
 	g_free(engine->core);
 	g_free(engine->cpu);
-	g_free(engine->runner);
+	g_aligned_free(engine->runner);
 	g_free(engine->system.cpus);
 	g_free(engine->system.queues);
 	g_free(engine->system.vms);

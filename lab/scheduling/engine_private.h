@@ -30,7 +30,7 @@ struct runner {
 	guint32 at;       /* step */
 	guint32 last_cpu; /* that it ran on, or NONE */
 	guint8 state;
-	gboolean woken, spins, dodges;
+	guint8 woken, spins, dodges, works; /* dodges: at STEP_DODGE; works: at STEP_USE, on a job */
 };
 
 struct lock {
@@ -72,7 +72,6 @@ struct engine {
 	struct queue *queue;
 	guint64 *load;   /* of queues: weights */
 	guint64 *idle;   /* bits by CPU */
-	guint64 *queued; /* bits by queue: it holds something */
 	guint n_idle, n_forced, n_queued, threads, llc_cpus, node_cpus;
 	gboolean filters; /* not every CPU may run every vCPU: masks, or core scheduling */
 	struct lock *lock;
@@ -81,6 +80,19 @@ struct engine {
 	gint64 *window; /* of now, or NULL */
 	struct engine_result *result;
 };
+
+/* What is touched of a vCPU that is about to run. */
+static inline void engine_prefetch(const struct engine *engine, guint id)
+{
+	const char *e = (const char *)&engine->system.entities[id];
+
+	__builtin_prefetch(e);
+	__builtin_prefetch(e + 64);
+	__builtin_prefetch(e + 128);
+	__builtin_prefetch(e + 192);
+	__builtin_prefetch(&engine->runner[id]);
+	__builtin_prefetch(&engine->task[id]);
+}
 
 static inline struct scheduling_entity *entity(struct engine *engine, guint id)
 {

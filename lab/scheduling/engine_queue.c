@@ -1,16 +1,6 @@
 #include "lab/scheduling/engine_private.h"
 #include "lab/scheduling/kernel.h"
 
-static void mark(struct engine *engine, const struct queue *queue)
-{
-	guint index = (guint)(queue - engine->queue);
-
-	if (queue_length(queue))
-		engine->queued[index / 64] |= G_GUINT64_CONSTANT(1) << index % 64;
-	else
-		engine->queued[index / 64] &= ~(G_GUINT64_CONSTANT(1) << index % 64);
-}
-
 /* Whether its time has come by the queue's clock. */
 static gboolean eligible(struct engine *engine, const struct queue *queue, const struct scheduling_entity *entity)
 {
@@ -30,7 +20,6 @@ void queue_push(struct engine *engine, struct queue *queue, guint id)
 		node.key = engine->ops->key(&engine->system, e);
 		heap_push(&queue->ready, node);
 	}
-	mark(engine, queue);
 }
 
 /* From one heap into the other what belongs there by now. */
@@ -68,7 +57,6 @@ void queue_pop(struct engine *engine, struct queue *queue)
 {
 	engine->n_queued--;
 	heap_remove(&queue->ready, 0);
-	mark(engine, queue);
 }
 
 static gboolean heap_drop(struct queue_heap *heap, guint id)
@@ -87,7 +75,6 @@ void queue_remove(struct engine *engine, struct queue *queue, guint id)
 
 	g_assert(there);
 	engine->n_queued--;
-	mark(engine, queue);
 }
 
 gboolean engine_allowed(struct engine *engine, guint id, guint cpu)

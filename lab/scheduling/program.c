@@ -130,15 +130,15 @@ static enum outcome use(struct engine *engine, guint id, gint64 period_ns, gint6
 	gint64 now = engine->system.now_ns;
 	guint percent;
 
-	if (!runner->dodges) { /* the job of the release that woke it */
+	if (!runner->works) { /* the job of the release that woke it */
 		percent = utilization(engine, id, runner->release_ns);
 		if (percent) {
-			runner->dodges = TRUE;
+			runner->works = TRUE;
 			runner->left_ns = period_ns / 100 * percent;
 			return OUTCOME_RUNS;
 		}
 	}
-	runner->dodges = FALSE;
+	runner->works = FALSE;
 	do {
 		runner->release_ns += period_ns;
 		if (runner->release_ns + period_ns <= now)
@@ -148,7 +148,7 @@ static enum outcome use(struct engine *engine, guint id, gint64 period_ns, gint6
 	if (runner->release_ns > now)
 		return OUTCOME_BLOCKS;
 	percent = utilization(engine, id, runner->release_ns);
-	runner->dodges = TRUE;
+	runner->works = TRUE;
 	runner->left_ns = period_ns / 100 * MAX(percent, 1);
 	return OUTCOME_RUNS;
 }
@@ -240,7 +240,7 @@ void program_resume(struct engine *engine, guint id)
 	if (runner->spins) {
 		if (engine->lock[step->object].owner == NONE)
 			runner->left_ns = 0; /* looks at once */
-	} else if (runner->dodges && step->kind == STEP_DODGE) {
+	} else if (runner->dodges) {
 		/* It knows the time: after having been put off, it runs to the same tick or stays away. */
 		gint64 ignored;
 

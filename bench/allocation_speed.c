@@ -298,6 +298,73 @@ static double own(struct fleet *fleet, uint32_t n)
 	return seconds(CLOCK_THREAD_CPUTIME_ID) - start;
 }
 
+/* Microseconds of a decision on requests that single nodes do not answer: over two nodes; on the host of another VM; softly
+ * near a group that is nowhere; softly apart by zone from a group that is in all of them. */
+enum { CASE_SPLIT, CASE_NEAR, CASE_NOWHERE, CASE_EVERYWHERE, CASES };
+
+static void place_case(struct fleet *fleet, const struct allocation_request *request, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		struct allocation_decision decision;
+		uint32_t class_id = allocation_world_class(fleet->world, request), vm = ALLOCATION_NONE;
+
+		fleet->strategy->decide(fleet->state, fleet->world, class_id, fleet->now_ms, &decision);
+		if (decision.fit.host != ALLOCATION_NONE)
+			vm = allocation_world_place(fleet->world, class_id, &decision.fit, fleet->now_ms);
+		allocation_world_class_unref(fleet->world, class_id);
+		if (vm == ALLOCATION_NONE)
+			continue;
+		tell(fleet, &(struct allocation_event) { .change = ALLOCATION_PLACED,
+							 .vm = vm,
+							 .class_id = class_id,
+							 .host = decision.fit.host,
+							 .nodes = decision.fit.nodes,
+							 .now_ms = fleet->now_ms });
+		fleet->vms[fleet->n_vms++] = vm;
+	}
+}
+
+static double decide_case(struct fleet *fleet, const struct allocation_request *request)
+{
+	struct allocation_decision decision;
+	uint32_t class_id = allocation_world_class(fleet->world, request), n = 0;
+	double start = seconds(CLOCK_THREAD_CPUTIME_ID), end;
+
+	do {
+		fleet->strategy->decide(fleet->state, fleet->world, class_id, fleet->now_ms, &decision);
+		n++;
+		end = seconds(CLOCK_THREAD_CPUTIME_ID);
+	} while (end - start < 0.05);
+	allocation_world_class_unref(fleet->world, class_id);
+	return (end - start) / n * 1e6;
+}
+
+static void cases(struct fleet *fleet, double micros[CASES])
+{
+	struct allocation_request plain = { .amount = { 2000, 4096 }, .engine = ENGINE, .cpu_level = 1 };
+	struct allocation_request member = plain, request = plain;
+	uint32_t group = fleet->n_groups + 1;
+
+	request.numa = ALLOCATION_NUMA_SPLIT;
+	request.numa_nodes = 2;
+	place_case(fleet, &request, 2); /* from the second on they are filed for it */
+	micros[CASE_SPLIT] = decide_case(fleet, &request);
+	request = plain;
+	member.member_of[0] = group;
+	place_case(fleet, &member, 1);
+	request.term[0] = (struct allocation_term) { .group = group, .level = ALLOCATION_HOST };
+	micros[CASE_NEAR] = decide_case(fleet, &request);
+	request.term[0] = (struct allocation_term) { .group = group + 1, .level = ALLOCATION_HOST, .soft_weight = 10 };
+	micros[CASE_NOWHERE] = decide_case(fleet, &request);
+	member.member_of[0] = group + 2;
+	member.spread[0] = (struct allocation_spread) { .group = group + 2, .level = ALLOCATION_ZONE, .max_skew = 1 };
+	place_case(fleet, &member, 3);
+	request.term[0] = (struct allocation_term) {
+		.group = group + 2, .level = ALLOCATION_ZONE, .anti = true, .soft_weight = 10
+	};
+	micros[CASE_EVERYWHERE] = decide_case(fleet, &request);
+}
+
 static int compare(const void *a, const void *b)
 {
 	double x = *(const double *)a, y = *(const double *)b;
@@ -401,6 +468,8 @@ int main(int argc, char **argv)
 	batches(&fleet, n_pairs, &removing, &placing);
 	latencies(&fleet, n_pairs, samples);
 	double rate = 2.0 * n_pairs / (index_seconds + again_seconds), scan_rate = n_scans ? n_scans / scan_seconds : 0;
+	double micros[CASES];
+	cases(&fleet, micros);
 	double placements = 1 / (1 / rate - own_seconds / n_pairs);
 	double in_batches = (double)((n_pairs + BATCH - 1) / BATCH * BATCH);
 	printf("{\"hosts\": %" PRIu32 ", \"vms\": %" PRIu32 ", \"classes\": %" PRIu32 ", \"cpu_full\": %.4f, "
@@ -408,13 +477,15 @@ int main(int argc, char **argv)
 	       "\"place_ns\": %.0f, \"remove_ns\": %.0f, \"scan_per_s\": %.2f, \"ratio\": %.1f, \"p50_us\": %.3f, "
 	       "\"p99_us\": %.3f, \"p999_us\": %.3f, \"max_us\": %.1f, \"bytes_per_host\": %.0f, \"bytes_per_vm\": "
 	       "%.1f, "
-	       "\"refused_filling\": %" PRIu64 ", \"refused\": %" PRIu64 "}\n",
+	       "\"refused_filling\": %" PRIu64 ", \"refused\": %" PRIu64 ", \"split_us\": %.3f, \"near_us\": %.3f, "
+	       "\"nowhere_us\": %.3f, \"everywhere_us\": %.3f}\n",
 	       n_hosts, n_vms, fleet.relational ? fleet.n_groups : CLASSES, (double)placed / (double)capacity,
 	       n_vms / filling, rate, placements, own_seconds / n_pairs * 1e9, placing / in_batches * 1e9,
 	       removing / in_batches * 1e9, scan_rate, n_scans ? rate / scan_rate : 0, samples[n_pairs / 2] * 1e6,
 	       samples[(uint64_t)n_pairs * 99 / 100] * 1e6, samples[(uint64_t)n_pairs * 999 / 1000] * 1e6,
 	       samples[n_pairs - 1] * 1e6, (double)(with_hosts - before) / n_hosts,
-	       (double)(with_vms - with_hosts) / n_vms, refused_before, fleet.refused - refused_before);
+	       (double)(with_vms - with_hosts) / n_vms, refused_before, fleet.refused - refused_before,
+	       micros[CASE_SPLIT], micros[CASE_NEAR], micros[CASE_NOWHERE], micros[CASE_EVERYWHERE]);
 	fleet.strategy->free(fleet.state);
 	allocation_world_free(fleet.world);
 	free(fleet.vms);

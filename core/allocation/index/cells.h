@@ -7,10 +7,11 @@
  * date but which children there are. There is one trie for each combination of labels, taints, engines and CPU level, and for
  * each of a few large zones. A search descends best bound first and leaves out boxes that are too small or cannot be better.
  *
- * Requests over several NUMA nodes look through the hosts that may take them (tree.h). The cost of k nodes is that of their
+ * Requests over several NUMA nodes go by hosts filed as wholes, from the second such request on; hosts with more nodes than
+ * are asked for are all looked at (tree.h). Who must be near a group that is on few hosts is looked for only there. The cost of k nodes is that of their
  * sum plus ALLOCATION_CELLS_WIDE × (k − 1): fewer nodes always win.
  *
- * Memory: 64 bytes a host, up to about 140 a cell, and the tree's. */
+ * Memory: 64 bytes a host, up to about 140 a cell, and the tree's; 8 a host more once hosts are filed as wholes. */
 #pragma once
 
 #include "core/allocation/family.h"

@@ -144,10 +144,9 @@ static void account_add(struct run *run, guint32 number, guint32 vm)
 	run->outcome->peak_vms = MAX(run->outcome->peak_vms, run->n_vms);
 }
 
-/* Takes the VM off its host, in the world and in the accounts. Returns the host. */
-static guint32 account_remove(struct run *run, struct slot *slot)
+/* The VM has left the host in the world: now in the accounts, too. */
+static void account_leave(struct run *run, struct slot *slot, guint32 host)
 {
-	guint32 host = allocation_world_placement(run->world, slot->vm)->host;
 	const struct allocation_host_state *state = &allocation_world_hosts(run->world)[host];
 
 	if (slot->group)
@@ -156,8 +155,16 @@ static guint32 account_remove(struct run *run, struct slot *slot)
 	run->n_vms--;
 	run->cpus -= slot->cpus_milli;
 	run->memory -= slot->memory_mib;
+	run->n_used -= state->n_vms == 0;
+}
+
+/* Takes the VM off its host, in the world and in the accounts. Returns the host. */
+static guint32 account_remove(struct run *run, struct slot *slot)
+{
+	guint32 host = allocation_world_placement(run->world, slot->vm)->host;
+
 	allocation_placer_remove(run->placer, slot->vm, run->now_us / 1000);
-	run->n_used -= allocation_world_hosts(run->world)[host].n_vms == 0;
+	account_leave(run, slot, host);
 	return host;
 }
 
@@ -291,11 +298,12 @@ static gboolean move(struct run *run, const struct allocation_move *move, GError
 		i++;
 	if (i == n || move->to.host == placement.host)
 		return TRUE;
-	/* Placed first: the class must not end with its only VM. */
-	vm = allocation_placer_place(run->placer, placement.class_id, &move->to, run->now_us / 1000);
+	struct slot *slot = slot_get(run, number);
+	vm = allocation_placer_move(run->placer, move->vm, &move->to, run->now_us / 1000);
 	if (vm == ALLOCATION_NONE)
 		return out_of_memory(error);
-	host_close(run, account_remove(run, slot_get(run, number)));
+	account_leave(run, slot, placement.host);
+	host_close(run, placement.host);
 	account_add(run, number, vm);
 	run->outcome->migrations++;
 	return TRUE;

@@ -34,7 +34,7 @@ struct allocation_decision {
 
 enum allocation_change {
 	ALLOCATION_PLACED,       /* vm, class_id, host */
-	ALLOCATION_REMOVED,      /* the same, already taken off; lived_ms since it was placed, −1: taken back, never ran */
+	ALLOCATION_REMOVED,      /* the same, already taken off; lived_ms since it was placed, −1: it did not end */
 	ALLOCATION_HOST_CHANGED, /* host added, removed, changed, powered, cordoned */
 };
 struct allocation_event {
@@ -42,6 +42,10 @@ struct allocation_event {
 	uint32_t vm, class_id, host;
 	uint8_t nodes;
 	int64_t now_ms, lived_ms;
+	/* A move is told as PLACED with the number it had before in `from`, both being placed then, and REMOVED of that one
+	 * with lived_ms −1. Without a move, what is removed with lived_ms −1 was taken back and never ran. */
+	bool moved;
+	uint32_t from;
 };
 
 struct allocation_strategy {
@@ -91,6 +95,10 @@ void allocation_placer_decide(struct allocation_placer *placer, uint32_t class_i
 uint32_t allocation_placer_place(struct allocation_placer *placer, uint32_t class_id, const struct allocation_fit *fit,
 				 int64_t now_ms);
 void allocation_placer_remove(struct allocation_placer *placer, uint32_t vm, int64_t now_ms);
+/* allocation_placer_move(placer, vm, to, now_ms): its number from now on; it keeps the time it was placed. ALLOCATION_NONE: out
+ * of memory, it stays. */
+uint32_t allocation_placer_move(struct allocation_placer *placer, uint32_t vm, const struct allocation_fit *to,
+				int64_t now_ms);
 uint32_t allocation_placer_host_add(struct allocation_placer *placer, const struct allocation_host *host);
 bool allocation_placer_host_change(struct allocation_placer *placer, uint32_t host, const struct allocation_host *now);
 void allocation_placer_host_remove(struct allocation_placer *placer, uint32_t host);

@@ -1,23 +1,25 @@
 /* empty-fewest: hosts with the fewest VMs are emptied, whole, onto the fullest hosts that take them.
  *
- * Looks only when VMs have left and more hosts are on than the VMs there need, then, every few minutes, host by
+ * Looks only when VMs have left and notably more hosts are on than the VMs there need, then, every few minutes, host by
  * host, fewest VMs first: that frees a host for the least moves. VMs younger than half an hour mostly end by
- * themselves, so a host with more than three of them waits. A host is emptied whole or not at all; each VM, largest
- * first, goes where it leaves least. */
+ * themselves, so a host with more than a few of them waits. A host is emptied whole or not at all; each VM, largest
+ * first, goes where it leaves least; for one that fits nowhere small VMs make way on another host. */
 #include "core/allocation/migrate.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/allocation/strategies/scored.h"
+#include "core/allocation/migrate_plan.h"
 
-#define LOOK_EVERY_MS 300000
+#define LOOK_EVERY_MS 150000
 #define HOSTS_A_LOOK  20
-#define FAILURES_MAX  6
-#define VMS_MAX       20
+#define FAILURES_MAX  12
+#define VMS_MAX       30
+#define WAYS_MAX      5 /* VMs of the host for which others make way … */
+#define OTHERS_MAX    8 /* … and how many those may be */
 #define YOUNG_MS      1800000
-#define YOUNG_MAX     3
+#define YOUNG_MAX     6
+#define EXCESS_LEAST  0.03 /* of the hosts needed: below, moves buy less than they would later */
 
 struct fewest {
 	int64_t look_ms;
@@ -26,6 +28,7 @@ struct fewest {
 	bool done;
 	uint32_t *tried; /* by host: the look it was last tried in */
 	uint32_t capacity;
+	struct migrate_plan plan;
 };
 
 static void *fewest_new(const struct allocation_world *world, uint64_t seed)
@@ -43,8 +46,10 @@ static void fewest_free(void *state)
 {
 	struct fewest *fewest = state;
 
-	if (fewest)
+	if (fewest) {
 		free(fewest->tried);
+		migrate_plan_clear(&fewest->plan);
+	}
 	free(fewest);
 }
 
@@ -93,7 +98,7 @@ static bool worth_looking(const struct allocation_world *world)
 	for (unsigned d = 0; d < 2; d++)
 		if (capacity[d] > 0 && used[d] / capacity[d] > need)
 			need = used[d] / capacity[d];
-	return on - need * on >= 1;
+	return on - need * on * (1 + EXCESS_LEAST) >= 1;
 }
 
 static bool may_empty(const struct allocation_world *world, const struct allocation_host_state *host, int64_t now_ms)
@@ -122,64 +127,6 @@ static uint32_t candidate(const struct fewest *fewest, const struct allocation_w
 	return best;
 }
 
-/* Takes what earlier moves of the plan bring to the host off what the fit leaves; false: then it no longer fits. */
-static bool still_fits(struct scored_fit *view, const struct allocation_world *world, uint32_t host,
-		       const struct allocation_move *moves, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		uint32_t node_amount[ALLOCATION_NODES_MAX][ALLOCATION_NODE_DIMENSIONS];
-		uint32_t host_amount[ALLOCATION_HOST_DIMENSIONS];
-
-		if (moves[i].to.host != host)
-			continue;
-		uint32_t class_id = allocation_world_placement(world, moves[i].vm)->class_id;
-		allocation_world_charge(world, allocation_world_request(world, class_id), &moves[i].to, node_amount,
-					host_amount);
-		for (uint32_t node = 0; node < view->n_nodes; node++)
-			if (moves[i].to.nodes >> node & 1) {
-				view->cpu_after[node] -= node_amount[node][ALLOCATION_CPU];
-				view->memory_after[node] -= node_amount[node][ALLOCATION_MEMORY];
-			}
-	}
-	for (uint32_t node = 0; node < view->n_nodes; node++) {
-		if (view->nodes >> node & 1 && (view->cpu_after[node] < 0 || view->memory_after[node] < 0))
-			return false;
-		view->cpu_share[node] = view->cpu_after[node] / view->cpu_capacity;
-		view->memory_share[node] = view->memory_after[node] / view->memory_capacity;
-	}
-	return true;
-}
-
-static bool target_find(const struct allocation_world *world, struct allocation_move *moves, size_t n)
-{
-	const struct allocation_placement *placement = allocation_world_placement(world, moves[n].vm);
-	const struct allocation_request *request = allocation_world_request(world, placement->class_id);
-	const struct allocation_host_state *hosts = allocation_world_hosts(world);
-	uint32_t n_hosts = allocation_world_n_hosts(world);
-	double least = INFINITY;
-
-	for (uint32_t host = 0; host < n_hosts; host++) {
-		struct allocation_fit fits[ALLOCATION_NODES_MAX];
-
-		if (!holds(&hosts[host]) || host == placement->host)
-			continue;
-		unsigned count = allocation_world_fits(world, request, host, fits);
-		for (unsigned i = 0; i < count; i++) {
-			struct scored_fit view;
-
-			scored_fit_init(&view, world, placement->class_id, &fits[i]);
-			if (!still_fits(&view, world, host, moves, n))
-				continue;
-			double rest = scored_fit_rest(&view);
-			if (rest < least) {
-				least = rest;
-				moves[n].to = fits[i];
-			}
-		}
-	}
-	return least < INFINITY;
-}
-
 static uint64_t weight_of(const struct allocation_world *world, uint32_t vm)
 {
 	const struct allocation_request *request =
@@ -188,25 +135,28 @@ static uint64_t weight_of(const struct allocation_world *world, uint32_t vm)
 	return (uint64_t)request->amount[ALLOCATION_CPU] * 2 + request->amount[ALLOCATION_MEMORY];
 }
 
-/* 0: not all of its VMs find a place. */
-static size_t empty(const struct allocation_world *world, uint32_t host, struct allocation_move *moves)
+/* Plans to empty the host; false: not all of its VMs find a place, or it takes too many others that make way. */
+static bool empty(struct migrate_plan *plan)
 {
-	uint32_t vm = allocation_world_hosts(world)[host].first_vm;
-	size_t n = 0;
+	uint32_t vms[VMS_MAX], n = 0, ways = 0;
+	uint32_t vm = allocation_world_hosts(plan->world)[plan->from].first_vm;
 
-	for (; vm != ALLOCATION_NONE; vm = allocation_world_placement(world, vm)->next) {
-		size_t at = n++;
+	for (; vm != ALLOCATION_NONE; vm = allocation_world_placement(plan->world, vm)->next) {
+		uint32_t at = n++;
 
-		while (at > 0 && weight_of(world, moves[at - 1].vm) < weight_of(world, vm)) {
-			moves[at].vm = moves[at - 1].vm;
+		while (at > 0 && weight_of(plan->world, vms[at - 1]) < weight_of(plan->world, vm)) {
+			vms[at] = vms[at - 1];
 			at--;
 		}
-		moves[at].vm = vm;
+		vms[at] = vm;
 	}
-	for (size_t i = 0; i < n; i++)
-		if (!target_find(world, moves, i))
-			return 0;
-	return n;
+	for (uint32_t i = 0; i < n; i++) {
+		if (migrate_plan_move(plan, vms[i]))
+			continue;
+		if (ways++ == WAYS_MAX || !migrate_plan_make_way(plan, vms[i]))
+			return false;
+	}
+	return plan->n <= n + OTHERS_MAX;
 }
 
 static size_t fewest_plan(void *state, const struct allocation_world *world, uint32_t left, int64_t now_ms,
@@ -224,15 +174,23 @@ static size_t fewest_plan(void *state, const struct allocation_world *world, uin
 	if (fewest->done || !tried_reserve(fewest, allocation_world_n_hosts(world)))
 		return 0;
 	uint32_t host = worth_looking(world) ? candidate(fewest, world, now_ms) : ALLOCATION_NONE;
-	if (host == ALLOCATION_NONE || allocation_world_hosts(world)[host].n_vms > n_max) {
+	/* As little is left to spend, only hosts are emptied that cost little. */
+	if (host == ALLOCATION_NONE ||
+	    allocation_world_hosts(world)[host].n_vms * ALLOCATION_MOVES_MAX > VMS_MAX * n_max) {
 		fewest->done = true;
 		return 0;
 	}
 	fewest->tried[host] = fewest->looks;
-	size_t n = empty(world, host, moves);
-	fewest->failures += n == 0;
+	struct migrate_plan *plan = &fewest->plan;
+	plan->world = world;
+	plan->now_ms = now_ms;
+	plan->from = host;
+	plan->moves = moves;
+	plan->n_max = n_max;
+	bool ok = migrate_plan_begin(plan) && empty(plan);
+	fewest->failures += !ok;
 	fewest->done = ++fewest->hosts >= HOSTS_A_LOOK || fewest->failures >= FAILURES_MAX;
-	return n;
+	return ok ? plan->n : 0;
 }
 
 const struct allocation_migration allocation_migration_empty_fewest = {

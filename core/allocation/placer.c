@@ -92,6 +92,27 @@ uint32_t allocation_placer_place(struct allocation_placer *placer, uint32_t clas
 	return vm;
 }
 
+uint32_t allocation_placer_move(struct allocation_placer *placer, uint32_t vm, const struct allocation_fit *to,
+				int64_t now_ms)
+{
+	const struct allocation_placement *was = allocation_world_placement(placer->world, vm);
+	struct allocation_event event = { .change = ALLOCATION_PLACED,
+					  .class_id = was->class_id,
+					  .host = to->host,
+					  .nodes = to->nodes,
+					  .now_ms = now_ms,
+					  .moved = true,
+					  .from = vm };
+
+	/* Placed first: the class must not end with its only VM. */
+	event.vm = allocation_world_place(placer->world, was->class_id, to, was->placed_ms);
+	if (event.vm == ALLOCATION_NONE)
+		return ALLOCATION_NONE;
+	tell(placer, &event);
+	placer_remove(placer, vm, now_ms, -1);
+	return event.vm;
+}
+
 void placer_remove(struct allocation_placer *placer, uint32_t vm, int64_t now_ms, int64_t lived_ms)
 {
 	const struct allocation_placement *placement = allocation_world_placement(placer->world, vm);

@@ -340,9 +340,11 @@ bool allocation_tree_update(struct allocation_tree *tree, const struct allocatio
 {
 	if (!allocation_tree_touch(tree, world, event->host))
 		return false;
-	int64_t *stamp = &tree->stamp[event->host];
-	if (event->change == ALLOCATION_PLACED && event->now_ms > *stamp)
-		*stamp = event->now_ms;
+	int64_t *stamp = &tree->stamp[event->host], placed_ms = event->now_ms;
+	if (event->moved) /* it keeps the time it was placed */
+		placed_ms = allocation_world_placement(world, event->vm)->placed_ms;
+	if (event->change == ALLOCATION_PLACED && placed_ms > *stamp)
+		*stamp = placed_ms;
 	else if (event->change == ALLOCATION_REMOVED &&
 		 (event->lived_ms == 0 || event->now_ms - event->lived_ms >= *stamp)) /* 0: or time ran backwards */
 		*stamp = stamp_of(world, event->host);

@@ -209,6 +209,8 @@ static bool placed(struct lifetime *state, const struct allocation_world *world,
 {
 	const struct allocation_request *request = allocation_world_request(world, event->class_id);
 
+	if (event->moved)
+		return lifetime_model_renumber(&state->model, event->from, event->vm);
 	if (!lifetime_model_place(&state->model, request, event->vm,
 				  allocation_world_placement(world, event->vm)->placed_ms))
 		return false;
@@ -229,6 +231,8 @@ static bool update(void *data, const struct allocation_world *world, const struc
 	state->now_ms = event->now_ms > state->now_ms ? event->now_ms : state->now_ms;
 	if (event->change == ALLOCATION_PLACED)
 		ok = placed(state, world, event);
+	else if (event->lived_ms < 0)
+		lifetime_model_forget(&state->model, event->vm);
 	else
 		lifetime_model_end(&state->model, event->vm, event->now_ms);
 	if (!ok)

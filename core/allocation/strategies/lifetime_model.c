@@ -249,9 +249,28 @@ void lifetime_model_end(struct lifetime_model *model, uint32_t vm, int64_t now_m
 		return;
 	account_age(model, ended, now_ms);
 	account(model, ended, true);
-	ended->alive = false;
-	if (ended->batch != ALLOCATION_NONE)
-		batch_leave(model, ended->batch);
+	lifetime_model_forget(model, vm);
+}
+
+void lifetime_model_forget(struct lifetime_model *model, uint32_t vm)
+{
+	struct lifetime_vm *gone = vm < model->vm_capacity ? &model->vm[vm] : NULL;
+
+	if (!gone || !gone->alive)
+		return;
+	gone->alive = false;
+	if (gone->batch != ALLOCATION_NONE)
+		batch_leave(model, gone->batch);
+}
+
+bool lifetime_model_renumber(struct lifetime_model *model, uint32_t from, uint32_t to)
+{
+	if (!reserve((void **)&model->vm, &model->vm_capacity, to, sizeof *model->vm))
+		return false;
+	model->vm[to] = model->vm[from];
+	if (model->vm[to].batch != ALLOCATION_NONE)
+		model->batch[model->vm[to].batch].alive++;
+	return true;
 }
 
 void lifetime_model_learn(struct lifetime_model *model, int64_t now_ms)

@@ -65,6 +65,10 @@ void lifetime_model_clear(struct lifetime_model *model);
 bool lifetime_model_place(struct lifetime_model *model, const struct allocation_request *request, uint32_t vm,
 			  int64_t now_ms);
 void lifetime_model_end(struct lifetime_model *model, uint32_t vm, int64_t now_ms);
+/* The same VM under another number, which is placed, too, until the first is forgotten. false: out of memory. */
+bool lifetime_model_renumber(struct lifetime_model *model, uint32_t from, uint32_t to);
+/* The VM is no longer there and did not end: nothing is learned from its going. */
+void lifetime_model_forget(struct lifetime_model *model, uint32_t vm);
 
 /* lifetime_model_learn(model, now_ms): account for the ages of all VMs alive and draw the conclusions. O(VMs). */
 void lifetime_model_learn(struct lifetime_model *model, int64_t now_ms);

@@ -23,6 +23,7 @@ enum { CAPACITY_PERCENT, RECLAIM, SLICE_US };
 enum { RECLAIM_NONE, RECLAIM_GRUB };
 enum { ACTIVE = SCHEDULING_STRATEGY }; /* its bandwidth is in system->scratch[0] */
 
+#define PACE_NS    50000
 #define BACKGROUND ((int64_t)1 << 61) /* keys of those without a reservation: after all deadlines */
 
 static const char *const reclaims[] = { "none", "grub", NULL };
@@ -158,18 +159,28 @@ static bool preempt(const struct scheduling_system *system, const struct schedul
 	return reserved(woken) && scheduling_before(key(system, woken), key(system, running));
 }
 
-/* What a run costs: all of it, or with GRUB the active bandwidth of a CPU, and never less than its own. */
-static int64_t cost(const struct scheduling_system *system, const struct scheduling_entity *entity, int64_t delta_ns)
+/* The pace at which a budget empties, as active ÷ all: all of it, or with GRUB the active bandwidth of a CPU, and never less
+ * than its own. */
+static int64_t pace(const struct scheduling_system *system, const struct scheduling_entity *entity, int64_t *all)
 {
-	int64_t active, own, all = (int64_t)SCHEDULING_UNIT * system->parameter[CAPACITY_PERCENT] / 100;
+	int64_t active, own;
 
+	*all = (int64_t)SCHEDULING_UNIT * system->parameter[CAPACITY_PERCENT] / 100;
 	if (system->parameter[RECLAIM] != RECLAIM_GRUB)
-		return delta_ns;
+		return *all;
 	active = system->scratch[0] / (int64_t)system->n_cpus;
 	own = (int64_t)scheduling_share(entity->runtime_ns, entity->period_ns);
 	if (active < own)
 		active = own;
-	return active >= all ? delta_ns : delta_ns / all * active + delta_ns % all * active / all;
+	return active < *all ? active : *all;
+}
+
+/* Rounded up: many short runs cost no less than a long one. */
+static int64_t cost(const struct scheduling_system *system, const struct scheduling_entity *entity, int64_t delta_ns)
+{
+	int64_t all, active = pace(system, entity, &all);
+
+	return delta_ns / all * active + (delta_ns % all * active + all - 1) / all;
 }
 
 static void charge(struct scheduling_system *system, struct scheduling_queue *queue, struct scheduling_entity *entity,
@@ -211,8 +222,17 @@ static int64_t slice(const struct scheduling_system *system, const struct schedu
 {
 	int64_t most = system->parameter[SLICE_US] * 1000;
 
-	if (reserved(entity)) /* reclaiming makes it last longer: then it is kept on */
-		most = entity->budget_ns;
+	if (!reserved(entity))
+		return limit_slice(system, entity, most);
+	/* Reclaiming makes a budget last longer, unless others wake: only the end of it is taken at today's pace. */
+	most = entity->budget_ns;
+	if (most < PACE_NS) {
+		int64_t all, active = pace(system, entity, &all);
+
+		most = most * all / active;
+		if (most > PACE_NS)
+			most = PACE_NS;
+	}
 	return limit_slice(system, entity, most);
 }
 

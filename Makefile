@@ -3,7 +3,7 @@ BUILD ?= build
 # Warnings are errors where nobody is there to read them.
 WERROR := $(if $(CI),true,false)
 
-.PHONY: all run check bench bench-allocation format lint fuzz install clean
+.PHONY: all run check bench bench-allocation bench-scheduling format lint fuzz install clean
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD) --quiet
@@ -20,6 +20,10 @@ bench: setup-run setup-bench all
 # Allocation's figures beside their goals; SECTIONS="speed packing" selects.
 bench-allocation: setup-run setup-bench all
 	@bench/allocation $(BUILD)
+
+# Scheduling's likewise; BENCH_STRATEGIES="eevdf stride" chooses.
+bench-scheduling: setup-run setup-bench all
+	@bench/scheduling $(BUILD)
 
 format: setup-format
 	@git ls-files '*.c' '*.h' | xargs clang-format -i

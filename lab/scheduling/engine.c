@@ -576,19 +576,48 @@ static gboolean step_done(struct engine *engine, guint cpu)
 	return FALSE;
 }
 
+static gboolean sibling_forced(const struct engine *engine, guint cpu)
+{
+	guint first = cpu / engine->threads * engine->threads;
+
+	for (guint i = first; engine->n_forced && i < first + engine->threads && i < engine->system.n_cpus; i++)
+		if (i != cpu && engine->cpu[i].forced_ns >= 0)
+			return TRUE;
+	return FALSE;
+}
+
+/* The siblings give way to one that may not share the core with what they run. */
+static void siblings_displace(struct engine *engine, guint cpu)
+{
+	guint first = cpu / engine->threads * engine->threads;
+
+	for (guint i = first; i < first + engine->threads && i < engine->system.n_cpus; i++)
+		if (i != cpu && engine->system.cpus[i].running != NONE) {
+			engine_settle(engine, i);
+			requeue(engine, stop(engine, i));
+		}
+	engine_look(engine, cpu);
+	for (guint i = first; i < first + engine->threads && i < engine->system.n_cpus; i++)
+		if (i != cpu)
+			engine_look(engine, i);
+}
+
 /* Its slice is over: who goes on? */
 static void slice_over(struct engine *engine, guint cpu, gboolean new_job)
 {
 	guint id = engine->system.cpus[cpu].running, head = NONE;
 	struct scheduling_entity *e = entity(engine, id);
-	gboolean stays = FALSE;
+	gboolean stays = FALSE, displaces = FALSE;
 
-	if (!engine->ops->pick && !engine->n_forced) {
+	if (!engine->ops->pick) {
 		head = queue_head(engine, engine->cpu[cpu].queue);
-		if (head != NONE && engine->filters &&
-		    !(engine_allowed(engine, head, cpu) && engine_may_share(engine, head, cpu)))
-			head = NONE;
-		stays = head == NONE || engine->ops->keep(&engine->system, e, entity(engine, head));
+		if (head != NONE && engine->filters) {
+			displaces = !engine_may_share(engine, head, cpu);
+			if (!engine_allowed(engine, head, cpu))
+				head = NONE;
+		}
+		if (!sibling_forced(engine, cpu))
+			stays = head == NONE || engine->ops->keep(&engine->system, e, entity(engine, head));
 	}
 	if (!new_job && (!stays || head == NONE)) {
 		place(engine, id, SCHEDULING_REQUEUE);
@@ -605,7 +634,10 @@ static void slice_over(struct engine *engine, guint cpu, gboolean new_job)
 	stop(engine, cpu);
 	e->sequence = ++engine->sequence;
 	requeue(engine, id);
-	look_again(engine, cpu);
+	if (displaces && head != NONE)
+		siblings_displace(engine, cpu);
+	else
+		look_again(engine, cpu);
 	if (engine->n_idle && engine->runner[id].state == RUNNER_QUEUED)
 		rouse(engine, id);
 }

@@ -615,8 +615,11 @@ struct workload *workload_read_json(const char *text, gsize bytes, const char *n
 		return NULL;
 	}
 	if (!json_parser_load_from_data(parser, text, (gssize)bytes, &inner)) {
-		g_set_error(error, LAB_ERROR, LAB_ERROR_INVALID, "%s:%u: %s", name,
-			    json_parser_get_current_line(parser), inner->message);
+		const char *said =
+			g_str_has_prefix(inner->message, "<data>") ? inner->message + strlen("<data>") : inner->message;
+
+		/* It begins with line and column: "<data>:3:0: …". */
+		g_set_error(error, LAB_ERROR, LAB_ERROR_INVALID, "%s%s", name, said);
 		return NULL;
 	}
 	for (guint i = 0; i < G_N_ELEMENTS(reader.objects); i++)
@@ -624,7 +627,11 @@ struct workload *workload_read_json(const char *text, gsize bytes, const char *n
 	workload->topology.switch_ns = 1500;
 	workload->topology.migrate_ns = 5000;
 	workload->topology.migrate_llc_ns = 20000;
-	ok = root_read(&reader, json_parser_get_root(parser)) && workload_check(workload, error);
+	ok = root_read(&reader, json_parser_get_root(parser));
+	if (ok && !workload_check(workload, error)) {
+		g_prefix_error(error, "%s: ", name);
+		ok = FALSE;
+	}
 	for (guint i = 0; i < G_N_ELEMENTS(reader.objects); i++)
 		g_hash_table_unref(reader.objects[i]);
 	return ok ? g_steal_pointer(&workload) : NULL;

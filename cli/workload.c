@@ -11,14 +11,15 @@
 #include "lab/allocation.h"
 #include "lab/error.h"
 #include "lab/packing.h"
+#include "lab/scheduling/family.h"
 #include "lab/plot.h"
 
 #define SEEDS_MAX   1000
 #define THREADS_MAX 256
 #define QUIET_MS    1000
 
-const struct lab_family *const families[] = { &lab_allocation_family, NULL };
-const char *const family_names[] = { "allocation", NULL };
+const struct lab_family *const families[] = { &lab_allocation_family, &lab_scheduling_family, NULL };
+const char *const family_names[] = { "allocation", "scheduling", NULL };
 
 const struct lab_family *family_find(const char *name, GError **error)
 {

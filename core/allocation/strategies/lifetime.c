@@ -18,8 +18,7 @@
  *
  * Loses: where lifetimes cannot be told apart at arrival: it is then weighted without its size-mix, at a higher
  * price. Host-hours over the bound: 1.126 on the whole public Azure trace (first-fit 1.149), 1.43 on Huawei's, which
- * names no batches (first-fit 1.40). A VM that is moved looks like one that ended and another that began: many moves
- * teach it wrongly.
+ * names no batches (first-fit 1.40).
  */
 #include <stdlib.h>
 #include <string.h>

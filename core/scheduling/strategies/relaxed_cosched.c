@@ -33,6 +33,8 @@ static const struct strategy_parameter parameters[] = {
 	  .doc = "how much longer a sibling may have waited before the one ahead is stopped" },
 };
 
+#define NOBODY (INT64_MIN / 2) /* no sibling wants to run */
+
 /* entity->scratch[0]: how long it has waited; scratch[1]: since when it may be waiting again. */
 static int64_t waited(const struct scheduling_system *system, const struct scheduling_entity *entity)
 {
@@ -50,7 +52,7 @@ static bool counts(const struct scheduling_entity *entity)
 
 static int64_t longest_wait(const struct scheduling_system *system, const struct scheduling_vm *vm)
 {
-	int64_t longest = INT64_MIN;
+	int64_t longest = NOBODY;
 
 	for (uint32_t i = 0; i < vm->n_vcpus && i < SCHEDULING_VM_VCPUS_MAX; i++) {
 		const struct scheduling_entity *sibling = &system->entities[vm->first + i];
@@ -84,7 +86,7 @@ static void review(struct scheduling_system *system, struct scheduling_entity *e
 
 		if (sibling == entity || !(sibling->flags & SCHEDULING_PARKED))
 			continue;
-		if (longest != INT64_MIN && longest - waited(system, sibling) > most / 2)
+		if (longest != NOBODY && longest - waited(system, sibling) > most / 2)
 			continue;
 		sibling->flags &= ~(uint32_t)(SCHEDULING_PARKED | SCHEDULING_TIMED);
 		scheduling_changed(system, sibling);
@@ -101,7 +103,7 @@ static void place(struct scheduling_system *system, struct scheduling_queue *que
 	entity->virtual_time = queue->virtual_time - (why == SCHEDULING_NEW ? 0 : entity->lag);
 	if (why == SCHEDULING_NEW || why == SCHEDULING_WAKE) { /* sleep was progress: it is level with the slowest */
 		longest = longest_wait(system, &system->vms[entity->vm]);
-		entity->scratch[0] = longest == INT64_MIN ? 0 : longest;
+		entity->scratch[0] = longest == NOBODY ? 0 : longest;
 		entity->scratch[1] = system->now_ns;
 	}
 }

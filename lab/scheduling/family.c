@@ -23,7 +23,7 @@ static gboolean fail(GError **error, const char *option, const char *what)
 }
 
 struct settings {
-	guint64 cpus, threads, seconds, vms, line;
+	guint64 cpus, threads, seconds, vms, line, jitter;
 	enum scheduling_sharing sharing;
 	gboolean projected;
 };
@@ -37,7 +37,7 @@ static gboolean option_set(struct settings *settings, const char *option, GError
 	} numbers[] = {
 		{ "cpus=", &settings->cpus, WORKLOAD_CPUS_MAX }, { "threads=", &settings->threads, 8 },
 		{ "seconds=", &settings->seconds, 10000000 },    { "vms=", &settings->vms, WORKLOAD_TASKS_MAX },
-		{ "line=", &settings->line, G_MAXUINT32 },
+		{ "line=", &settings->line, G_MAXUINT32 },       { "jitter=", &settings->jitter, 90 },
 	};
 
 	for (gsize i = 0; i < G_N_ELEMENTS(numbers); i++)
@@ -59,7 +59,8 @@ static gboolean option_set(struct settings *settings, const char *option, GError
 		settings->projected = strcmp(option, "model=kernel") == 0;
 		return TRUE;
 	}
-	return fail(error, option, "unknown; known: cpus, threads, seconds, vms, line, sharing, model=ideal|kernel");
+	return fail(error, option,
+		    "unknown; known: cpus, threads, seconds, vms, line, jitter, sharing, model=ideal|kernel");
 }
 
 static void loaded_free(gpointer data)
@@ -71,6 +72,21 @@ static void loaded_free(gpointer data)
 	workload_free(loaded->workload);
 	workload_free(loaded->attack);
 	g_free(loaded);
+}
+
+/* Runs and sleeps that are exact become so only on average; jobs that declare what they need keep to it. */
+static void jitter_add(struct workload *workload, guint8 percent)
+{
+	for (guint i = 0; i < workload->tasks->len; i++) {
+		const struct task *task = workload_task(workload, i);
+
+		for (guint j = 0; j < task->n_steps && !task->period_ns; j++) {
+			struct step *step = &g_array_index(workload->steps, struct step, task->first_step + j);
+
+			if ((step->kind == STEP_RUN || step->kind == STEP_SLEEP) && !step->spread_percent)
+				step->spread_percent = percent;
+		}
+	}
 }
 
 static void notes_add(const struct scheduling_workload *loaded, GPtrArray *notes)
@@ -111,6 +127,8 @@ static gpointer load(const char *path, const char *const *options, GPtrArray *no
 		workload->topology.threads_per_core = (guint)settings.threads;
 	if (settings.seconds)
 		workload->horizon_ns = (gint64)settings.seconds * SECOND;
+	if (settings.jitter)
+		jitter_add(workload, (guint8)settings.jitter);
 	if (!workload_check(workload, error)) {
 		workload_free(workload);
 		return NULL;
@@ -209,6 +227,8 @@ static gboolean evaluate(gconstpointer data, const struct strategy_info *info, c
 	return TRUE;
 }
 
+static const char *const resample[] = { "jitter=10", NULL };
+
 const struct lab_family lab_scheduling_family = {
 	.name = "scheduling",
 	.registry = &scheduling_registry,
@@ -217,4 +237,5 @@ const struct lab_family lab_scheduling_family = {
 	.applicable = applicable,
 	.can_apply = can_apply,
 	.evaluate = evaluate,
+	.resample = resample,
 };

@@ -6,7 +6,8 @@
  *   sharing=off        who may share a core: off (anyone), vm (a tenant's), vcpu (nobody)
  *   seconds=10         of virtual time, instead of the workload's
  *   vms=1000           of recorded utilizations, the first by name
- *   line=2             of a CSV of task sets */
+ *   line=2             of a CSV of task sets
+ *   jitter=10          percent: exact runs and sleeps vary by so much, each seed otherwise (select and optimize: 10) */
 #pragma once
 
 #include "lab/evaluate.h"

@@ -5,7 +5,7 @@ import os
 import subprocess
 
 HOSTS = "2x40c90G"
-STRATEGIES = ["first-fit", "best-fit", "l2-norm", "fgd", "largest-slot", "numa-balance", "topsis", "weighted",
+STRATEGIES = ["first-fit", "best-fit", "l2-norm", "fgd", "topsis", "weighted",
               "lifetime"]
 # Per cent above the bound on the whole Azure trace that is aimed at.
 AZURE_GOALS = {"weighted": 12.5, "lifetime": 10.5}

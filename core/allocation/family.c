@@ -5,16 +5,32 @@
 
 #include "core/allocation/strategies/strategies.h"
 
-/* The order shown: online, batch, continuous, yardstick. A strategy is on one line here and on the same line below. */
+/* The order shown: online, batch, continuous. */
 const struct allocation_strategy *const allocation_strategies[] = {
-	&strategy_first_fit,     &strategy_next_fit,    &strategy_best_fit,
-	&strategy_worst_fit,     &strategy_random,      &strategy_power_of_d,
-	&strategy_move_to_front, &strategy_dot_product, &strategy_l2_norm,
-	&strategy_cosine,        &strategy_fgd,         &strategy_largest_slot,
-	&strategy_numa_balance,  &strategy_lifetime,     &strategy_topsis,      &strategy_weighted,
-	       &strategy_ffd,         &strategy_bfd,
-	&strategy_wfd,           &strategy_bcs,         &strategy_guided_ejection,
-	&strategy_greedy_descent, &strategy_annealing, &strategy_lns, &strategy_mmt, &strategy_consolidation,
+	&strategy_first_fit,
+	&strategy_next_fit,
+	&strategy_best_fit,
+	&strategy_worst_fit,
+	&strategy_random,
+	&strategy_power_of_d,
+	&strategy_move_to_front,
+	&strategy_dot_product,
+	&strategy_l2_norm,
+	&strategy_cosine,
+	&strategy_fgd,
+	&strategy_lifetime,
+	&strategy_topsis,
+	&strategy_weighted,
+	&strategy_ffd,
+	&strategy_bfd,
+	&strategy_wfd,
+	&strategy_bcs,
+	&strategy_guided_ejection,
+	&strategy_greedy_descent,
+	&strategy_annealing,
+	&strategy_lns,
+	&strategy_mmt,
+	&strategy_consolidation,
 };
 const size_t allocation_n_strategies = sizeof(allocation_strategies) / sizeof(*allocation_strategies);
 

@@ -15,9 +15,7 @@ extern const struct allocation_strategy strategy_dot_product;
 extern const struct allocation_strategy strategy_l2_norm;
 extern const struct allocation_strategy strategy_cosine;
 extern const struct allocation_strategy strategy_fgd;
-extern const struct allocation_strategy strategy_largest_slot;
 extern const struct allocation_strategy strategy_lifetime;
-extern const struct allocation_strategy strategy_numa_balance;
 extern const struct allocation_strategy strategy_topsis;
 extern const struct allocation_strategy strategy_weighted;
 

@@ -10,24 +10,39 @@
 #include "daemon/model/nouns.h"
 #include "daemon/model/units.h"
 
-enum as { AS_TEXT, AS_LIST, AS_NUMBER, AS_SIZE, AS_RATE };
+enum as { AS_TEXT, AS_LIST, AS_NUMBER, AS_SIZE, AS_RATE, AS_PERCENT, AS_DURATION_US };
 
 static const struct mapping {
 	const char *option, *field;
 	enum as as;
 } mappings[] = {
-	{ "name", "name", AS_TEXT },           { "engine", "engine", AS_TEXT },
-	{ "pool", "pool", AS_TEXT },           { "network", "network", AS_TEXT },
-	{ "restart", "restart", AS_TEXT },     { "cmdline", "cmdline", AS_TEXT },
-	{ "cpus", "cpus", AS_NUMBER },         { "memory", "memory_bytes", AS_SIZE },
-	{ "disk", "disk_bytes", AS_SIZE },     { "bandwidth", "network_bps", AS_RATE },
-	{ "extended", "extended", AS_LIST },   { "group", "groups", AS_LIST },
-	{ "affinity", "affinity", AS_LIST },   { "anti-affinity", "anti_affinity", AS_LIST },
-	{ "spread", "spread", AS_LIST },       { "require", "require", AS_LIST },
-	{ "avoid", "avoid_labels", AS_LIST },  { "tolerate", "tolerate", AS_LIST },
-	{ "exclusive", "exclusive", AS_TEXT }, { "hugepages", "hugepages", AS_TEXT },
-	{ "cpu-model", "cpu_model", AS_TEXT }, { "priority", "priority", AS_NUMBER },
+	{ "name", "name", AS_TEXT },
+	{ "engine", "engine", AS_TEXT },
+	{ "pool", "pool", AS_TEXT },
+	{ "network", "network", AS_TEXT },
+	{ "restart", "restart", AS_TEXT },
+	{ "cmdline", "cmdline", AS_TEXT },
+	{ "cpus", "cpus", AS_NUMBER },
+	{ "memory", "memory_bytes", AS_SIZE },
+	{ "disk", "disk_bytes", AS_SIZE },
+	{ "bandwidth", "network_bps", AS_RATE },
+	{ "extended", "extended", AS_LIST },
+	{ "group", "groups", AS_LIST },
+	{ "affinity", "affinity", AS_LIST },
+	{ "anti-affinity", "anti_affinity", AS_LIST },
+	{ "spread", "spread", AS_LIST },
+	{ "require", "require", AS_LIST },
+	{ "avoid", "avoid_labels", AS_LIST },
+	{ "tolerate", "tolerate", AS_LIST },
+	{ "exclusive", "exclusive", AS_TEXT },
+	{ "hugepages", "hugepages", AS_TEXT },
+	{ "cpu-model", "cpu_model", AS_TEXT },
+	{ "priority", "priority", AS_NUMBER },
 	{ "tenant", "tenant", AS_TEXT },
+	{ "cpu-weight", "cpu_weight", AS_NUMBER },
+	{ "cpu-limit", "cpu_limit_percent", AS_PERCENT },
+	{ "cpu-reserve", "cpu_reserve_percent", AS_PERCENT },
+	{ "cpu-latency", "cpu_latency_us", AS_DURATION_US },
 };
 
 static gboolean set_number(JsonObject *request, const struct mapping *mapping, const char *text,
@@ -79,6 +94,48 @@ static gboolean set_rate(JsonObject *request, const struct mapping *mapping, con
 	}
 	json_object_set_int_member(request, mapping->field, (gint64)(number * factor));
 	return TRUE;
+}
+
+/* Of one CPU: 150% is a CPU and a half. */
+static gboolean set_percent(JsonObject *request, const struct mapping *mapping, const char *text,
+			    const struct invocation *invocation, GError **error)
+{
+	g_autofree char *digits = g_strndup(text, strcspn(text, "%"));
+	gsize length = strlen(digits);
+	guint64 number;
+
+	if ((text[length] && strcmp(text + length, "%") != 0) ||
+	    !g_ascii_string_to_unsigned(digits, 10, 0, G_MAXINT32, &number, NULL)) {
+		usage_error(error, invocation, "--%s '%s' is not in percent of one CPU, like 150%%", mapping->option,
+			    text);
+		return FALSE;
+	}
+	json_object_set_int_member(request, mapping->field, (gint64)number);
+	return TRUE;
+}
+
+static gboolean set_duration_us(JsonObject *request, const struct mapping *mapping, const char *text,
+				const struct invocation *invocation, GError **error)
+{
+	static const struct {
+		const char *suffix;
+		guint64 factor;
+	} units[] = { { "us", 1 }, { "µs", 1 }, { "ms", 1000 }, { "s", 1000000 } };
+	guint64 number;
+
+	for (gsize i = 0; i < G_N_ELEMENTS(units); i++) {
+		g_autofree char *digits = NULL;
+
+		if (!g_str_has_suffix(text, units[i].suffix))
+			continue;
+		digits = g_strndup(text, strlen(text) - strlen(units[i].suffix));
+		if (!g_ascii_string_to_unsigned(digits, 10, 0, G_MAXINT32, &number, NULL))
+			continue;
+		json_object_set_int_member(request, mapping->field, (gint64)(number * units[i].factor));
+		return TRUE;
+	}
+	usage_error(error, invocation, "--%s '%s' is not a time like 2ms or 500us", mapping->option, text);
+	return FALSE;
 }
 
 static gboolean check_utf8(const struct mapping *mapping, const char *text, const struct invocation *invocation,
@@ -139,6 +196,10 @@ static gboolean set(JsonObject *request, const struct mapping *mapping, const st
 		return set_size(request, mapping, text, error);
 	case AS_RATE:
 		return set_rate(request, mapping, text, invocation, error);
+	case AS_PERCENT:
+		return set_percent(request, mapping, text, invocation, error);
+	case AS_DURATION_US:
+		return set_duration_us(request, mapping, text, invocation, error);
 	case AS_TEXT:
 	case AS_LIST:
 		break;

@@ -16,18 +16,28 @@ static const struct store_kv *choice_get(const struct request *request, const ch
 
 static gboolean check_family(struct request *request)
 {
-	if (strcmp(request->name, "allocation") == 0)
+	if (strcmp(request->name, "allocation") == 0 || strcmp(request->name, "scheduling") == 0)
 		return TRUE;
-	request_fail_new(request, POLDER_ERROR_NOT_FOUND, "there is no family of strategies called \"%s\": allocation",
-			 request->name);
+	request_fail_new(request, POLDER_ERROR_NOT_FOUND,
+			 "there is no family of strategies called \"%s\": allocation or scheduling", request->name);
 	return FALSE;
+}
+
+/* Without a choice vCPUs are the kernel's to schedule, which is by this one. */
+static char *default_name(struct request *request)
+{
+	g_autoptr(JsonObject) current = NULL;
+
+	if (strcmp(request->name, "scheduling") == 0)
+		return g_strdup("eevdf");
+	current = control_strategy_current(request->api->config.control);
+	return g_strdup(json_object_get_string_member(current, "name"));
 }
 
 /* What stands in the store, or the default that control uses without. FALSE after answering. */
 static gboolean choice_load(struct request *request, struct strategy_choice *choice, gint64 *revision)
 {
 	const struct store_kv *kv = choice_get(request, request->name);
-	g_autoptr(JsonObject) current = NULL;
 	g_autoptr(GError) error = NULL;
 
 	*revision = kv ? kv->mod_revision : 0;
@@ -37,14 +47,13 @@ static gboolean choice_load(struct request *request, struct strategy_choice *cho
 		request_fail(request, error);
 		return FALSE;
 	}
-	current = control_strategy_current(request->api->config.control);
 	noun_init(&strategy_choice_noun, choice);
 	g_free(choice->family);
 	choice->family = g_strdup(request->name);
 	g_free(choice->scope);
 	choice->scope = g_strdup(SCOPE);
 	g_free(choice->name);
-	choice->name = g_strdup(json_object_get_string_member(current, "name"));
+	choice->name = default_name(request);
 	g_free(choice->reason);
 	choice->reason = g_strdup("the default");
 	return TRUE;

@@ -15,6 +15,8 @@ struct choice {
 /* choice_parse(record, out, error): `record` NULL: the default. NOT_FOUND (with all names) or INVALID (which parameter) when
  * it can't run live. */
 gboolean choice_parse(const struct strategy_choice *record, struct choice *out, GError **error);
+/* choice_check_scheduling(record, error): NOT_FOUND or INVALID when it can't run live or no kernel can enforce it. */
+gboolean choice_check_scheduling(const struct strategy_choice *record, GError **error);
 /* choice_parameters(choice): those that differ from their defaults: strv or NULL. Caller frees. */
 char **choice_parameters(const struct choice *choice);
 /* choice_set(info, values, parameters, error): set "a=1" pair by pair. */

@@ -289,6 +289,8 @@ gboolean control_strategy_check(const struct strategy_choice *record, GError **e
 {
 	struct choice choice;
 
+	if (g_strcmp0(record->family, "scheduling") == 0)
+		return choice_check_scheduling(record, error);
 	return choice_parse(record, &choice, error);
 }
 

@@ -455,6 +455,10 @@ void planner_plan_fill(struct plan *plan, const struct records *records)
 	plan->restart = vm->restart;
 	plan->desired = vm->desired;
 	plan->run = vm->run + plan->preemptions;
+	plan->cpu_weight = vm->cpu_weight;
+	plan->cpu_limit_percent = vm->cpu_limit_percent;
+	plan->cpu_reserve_percent = vm->cpu_reserve_percent;
+	plan->cpu_latency_us = vm->cpu_latency_us;
 	plan->stop_timeout_ms = vm->desired == VM_DESIRED_STOPPED ? vm->stopping_timeout_ms : vm->stop_timeout_ms;
 }
 

@@ -6,6 +6,9 @@
 #define LIMIT_NAME_BYTES 63
 
 #define LIMIT_VM_CPUS_MAX         288u /* q35 with an IOMMU-less APIC id space: 255; 288 is QEMU's own bound */
+#define LIMIT_CPU_WEIGHT_NORMAL   100u
+#define LIMIT_CPU_WEIGHT_MAX      10000u
+#define LIMIT_CPU_LATENCY_MAX_US  1000000u
 #define LIMIT_VM_MEMORY_MIN_BYTES (16ull << 20)
 #define LIMIT_VM_MEMORY_MAX_BYTES \
 	(1ull << 56)                     /* anything above is a typing error; what fits is allocation's business */

@@ -43,6 +43,9 @@ struct vm {
 	guint64 priority;
 	char *cpu_model; /* "x86-64-v2"; "": any */
 	guint64 disk_bytes, network_bps;
+	guint64 cpu_weight;        /* of each vCPU */
+	guint64 cpu_limit_percent; /* of a CPU, over all vCPUs: each may run for its part of it; 0: none */
+	guint64 cpu_reserve_percent, cpu_latency_us;
 	char *tenant; /* "": "uid-N" of the owner */
 	char *gang;
 	guint64 gang_size;
@@ -87,7 +90,8 @@ struct plan {
 	guint64 numa_nodes, priority;
 	char *cpu_model;
 	guint64 disk_bytes, network_bps, owner_uid;
-	gint64 decided_at; /* by the records' own times */
+	guint64 cpu_weight, cpu_limit_percent, cpu_reserve_percent, cpu_latency_us; /* as the VM's */
+	gint64 decided_at;                                                          /* by the records' own times */
 };
 extern const struct noun plan_noun;
 

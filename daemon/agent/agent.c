@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "daemon/agent/cpu_control.h"
 #include "daemon/agent/host.h"
 #include "daemon/agent/images.h"
 #include "daemon/agent/streams.h"
@@ -34,6 +35,7 @@ struct agent {
 	struct writer *writer;
 	struct images *images;
 	struct vms *vms;
+	struct cpu_control *cpus;
 	struct streams *streams;
 	struct host_record *record;
 };
@@ -166,6 +168,23 @@ static void vms_lost(const GError *error, gpointer user_data)
 	end(user_data, NULL);
 }
 
+static void vms_changed(gpointer user_data)
+{
+	struct agent *agent = user_data;
+
+	if (agent->cpus)
+		cpu_control_changed(agent->cpus);
+}
+
+static void cpus_described(const char *const *limits, gpointer user_data)
+{
+	struct agent *agent = user_data;
+
+	for (; *limits; limits++)
+		host_add_limit(&agent->host, *limits);
+	publish_host(agent);
+}
+
 static void image_changed(const char *name, gpointer user_data)
 {
 	struct agent *agent = user_data;
@@ -212,11 +231,18 @@ struct agent *agent_new(const struct dirs *dirs, int store_fd, int request_fd,
 		.engines = agent->engines,
 		.image = look_at_image,
 		.recovered = vms_recovered_cb,
+		.changed = vms_changed,
 		.lost = vms_lost,
 		.user_data = agent,
 	};
 	agent->vms = vms_new(&config);
-	agent->streams = streams_new(request_fd, agent->vms, requests_closed, agent);
+	agent->cpus = cpu_control_new(&(struct cpu_control_config) { .store = agent->store,
+								     .vms = agent->vms,
+								     .dirs = dirs,
+								     .n_cpus = (guint)MAX(agent->host.cpus, 1),
+								     .described = cpus_described,
+								     .user_data = agent });
+	agent->streams = streams_new(request_fd, agent->vms, agent->cpus, requests_closed, agent);
 	return agent;
 }
 
@@ -226,6 +252,7 @@ void agent_free(struct agent *agent)
 		return;
 	agent->has_ended = TRUE;
 	streams_free(agent->streams);
+	g_clear_pointer(&agent->cpus, cpu_control_free);
 	g_clear_pointer(&agent->vms, vms_free);
 	images_free(agent->images);
 	agent->recovered = FALSE; /* self-tests that end only now publish nothing */

@@ -49,6 +49,7 @@ static void release(struct vm_life *vm)
 	g_free(vm->pause_reason);
 	g_strfreev(vm->addresses);
 	g_strfreev(vm->notes);
+	g_strfreev(vm->cpu_notes);
 	g_clear_pointer(&vm->host, g_ref_string_release);
 }
 
@@ -132,6 +133,10 @@ void lifecycle_plan(struct vm_life *vm, const struct plan *plan, gint64 revision
 		vm->plan_stop_timeout_ms = plan->stop_timeout_ms;
 		vm->plan_desired = plan->desired;
 		vm->plan_restart = plan->restart;
+		vm->plan_cpu_weight = (guint16)MIN(plan->cpu_weight, LIMIT_CPU_WEIGHT_MAX);
+		vm->plan_cpu_limit_percent = (guint32)MIN(plan->cpu_limit_percent, LIMIT_VM_CPUS_MAX * 100);
+		vm->plan_cpu_reserve_percent = (guint32)MIN(plan->cpu_reserve_percent, LIMIT_VM_CPUS_MAX * 100);
+		vm->plan_cpu_latency_us = (guint32)MIN(plan->cpu_latency_us, LIMIT_CPU_LATENCY_MAX_US);
 		vm->pause_unasked = FALSE;
 	}
 	queue(vm);
@@ -177,6 +182,18 @@ static enum life life_of_state(int state)
 	}
 }
 
+/* Those on its CPUs are made anew. */
+static char **notes_but_cpu(char **notes)
+{
+	g_autoptr(GStrvBuilder) kept = g_strv_builder_new();
+
+	for (char **note = notes; note && *note; note++) {
+		if (!g_str_has_prefix(*note, LIFE_CPU_NOTE))
+			g_strv_builder_add(kept, *note);
+	}
+	return g_strv_builder_end(kept);
+}
+
 void lifecycle_restore(struct vm_life *vm, const struct status *status)
 {
 	g_assert(vm->state == LIFE_NEW && !vm->engine_vm);
@@ -184,7 +201,7 @@ void lifecycle_restore(struct vm_life *vm, const struct status *status)
 	set_host(vm, status->host);
 	vm->state = vm->restored = life_of_state(status->state);
 	vm->reason = g_strdup(status->reason);
-	vm->notes = g_strdupv(status->notes);
+	vm->notes = notes_but_cpu(status->notes);
 	vm->run = status->run;
 	vm->restarts = vm->failures = (guint32)MIN(status->restarts, G_MAXUINT32);
 	vm->changed_at = status->changed_at;
@@ -410,6 +427,61 @@ static const int written_states[LIFE_COUNT] = {
 	[LIFE_FAILED] = VM_STATE_FAILED,     [LIFE_RESTARTING] = VM_STATE_RESTARTING,
 };
 
+/* ---- CPUs ---- */
+
+static gboolean same_strings(char **a, char **b)
+{
+	if (!a || !b)
+		return (!a || !*a) && (!b || !*b);
+	return g_strv_equal((const char *const *)a, (const char *const *)b);
+}
+
+void lifecycle_cpu_notes(struct vm_life *vm, char **notes)
+{
+	gboolean news = !same_strings(vm->cpu_notes, notes);
+
+	g_strfreev(vm->cpu_notes);
+	vm->cpu_notes = notes;
+	if (news)
+		touch(vm);
+}
+
+guint lifecycle_vcpus(const struct vm_life *vm, const pid_t **threads)
+{
+	const struct engine_ops *ops = vm->engine ? vm->engine->engine->ops : NULL;
+	gboolean lives = vm->engine_state == ENGINE_STATE_PAUSED || vm->engine_state == ENGINE_STATE_RUNNING;
+
+	*threads = NULL;
+	return vm->engine_vm && !vm->exit && lives && ops->vcpus ? ops->vcpus(vm->engine_vm, threads) : 0;
+}
+
+pid_t lifecycle_pid(const struct vm_life *vm)
+{
+	struct status status;
+	pid_t pid;
+
+	if (!vm->engine_vm)
+		return 0;
+	noun_init(&status_noun, &status);
+	vm->engine->engine->ops->describe(vm->engine_vm, &status);
+	pid = (pid_t)status.pid;
+	noun_clear(&status_noun, &status);
+	return pid;
+}
+
+static char **join_notes(char **first, char **second)
+{
+	g_autoptr(GStrvBuilder) all = NULL;
+
+	if (!second)
+		return g_strdupv(first);
+	all = g_strv_builder_new();
+	if (first)
+		g_strv_builder_addv(all, (const char **)first);
+	g_strv_builder_addv(all, (const char **)second);
+	return g_strv_builder_end(all);
+}
+
 gboolean lifecycle_status(const struct vm_life *vm, struct status *status)
 {
 	enum life shown = vm->state;
@@ -438,7 +510,7 @@ gboolean lifecycle_status(const struct vm_life *vm, struct status *status)
 	status->boot_ms = vm->boot_ms;
 	status->exit_status = vm->exit_status;
 	status->addresses = g_strdupv(vm->addresses);
-	status->notes = g_strdupv(vm->notes);
+	status->notes = join_notes(vm->notes, vm->cpu_notes);
 	if (vm->engine_vm)
 		vm->engine->engine->ops->describe(vm->engine_vm, status);
 	return TRUE;

@@ -77,13 +77,16 @@ struct vm_life {
 	char *plan_error;   /* the plan can't be read: why */
 	char *pause_reason; /* the engine paused it by itself: why */
 	char **addresses, **notes;
-	char *host; /* the simulated host it is on, served by us (a GRefString); NULL: our own */
+	char **cpu_notes; /* what of its CPU wishes this host does not keep; after the notes */
+	char *host;       /* the simulated host it is on, served by us (a GRefString); NULL: our own */
 
 	/* wanted: the parts of the plan that are compared again and again */
 	guint64 plan_run;
 	gint64 plan_revision;
 	guint32 plan_stop_timeout_ms;
 	guint8 plan_desired, plan_restart;
+	guint16 plan_cpu_weight;
+	guint32 plan_cpu_limit_percent, plan_cpu_reserve_percent, plan_cpu_latency_us;
 	bool has_plan : 1;
 	bool plan_remove : 1;
 	bool plan_here : 1;       /* it names this host: it may start here */
@@ -139,6 +142,16 @@ void lifecycle_reconcile(struct vm_life *vm);
 
 /* lifecycle_status(vm, status): what to write, into uninitialized memory. FALSE: there is nothing to say about it. */
 gboolean lifecycle_status(const struct vm_life *vm, struct status *status);
+
+/* lifecycle_cpu_notes(vm, notes): takes over what its user should know of its CPU wishes; NULL: nothing. Each begins with
+ * LIFE_CPU_NOTE. */
+#define LIFE_CPU_NOTE "CPU: "
+void lifecycle_cpu_notes(struct vm_life *vm, char **notes);
+
+/* lifecycle_vcpus(vm, threads): the threads that run its vCPUs, borrowed, and how many; 0: nothing runs, or not known. */
+guint lifecycle_vcpus(const struct vm_life *vm, const pid_t **threads);
+/* lifecycle_pid(vm): of the engine's process; 0: none. */
+pid_t lifecycle_pid(const struct vm_life *vm);
 
 /* lifecycle_stream_open(vm, stream, error): as engine_ops.stream_open; also the log of a VM that does not run. */
 int lifecycle_stream_open(struct vm_life *vm, const struct engine_stream *stream, GError **error);

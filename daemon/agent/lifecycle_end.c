@@ -53,6 +53,7 @@ static void forget_engine_vm(struct vm_life *vm)
 	vm->engine_state = ENGINE_STATE_NONE;
 	vm->ready = FALSE;
 	g_clear_pointer(&vm->addresses, g_strfreev);
+	g_clear_pointer(&vm->cpu_notes, g_strfreev);
 }
 
 static void wait_for_restart(struct vm_life *vm, const char *why)

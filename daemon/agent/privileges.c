@@ -16,6 +16,7 @@ static const int kept[] = {
 	CAP_KILL,                      /* end a QEMU, which runs under a uid of its own */
 	CAP_SETGID,                    /* children drop to a VM's, a user's or the builder's ids … */
 	CAP_SETUID,       CAP_SETPCAP, /* … and give up what is left of these themselves */
+	CAP_SYS_NICE,                  /* policies and affinity of QEMU's threads */
 	CAP_SYS_RESOURCE,              /* raise the limit of open files */
 };
 

@@ -19,6 +19,7 @@
 struct streams {
 	int fd;
 	struct vms *vms;
+	struct cpu_control *cpus;
 	void (*closed)(gpointer user_data);
 	gpointer user_data;
 	GSource *readable, *retry;
@@ -103,10 +104,17 @@ static void waiting_free(gpointer data)
 static gboolean try_request(struct streams *streams, const struct packet_request *request, gint64 until_us)
 {
 	g_autoptr(GError) error = NULL;
-	int fd = vms_stream_open(streams->vms, request->vm, &request->stream, &error);
+	gboolean may_come;
+	int fd;
 
-	if (fd < 0 && g_get_monotonic_time() < until_us &&
-	    vms_stream_may_come(streams->vms, request->vm, request->stream.kind))
+	if (request->is_cpu) {
+		fd = streams->cpus ? cpu_control_figures(streams->cpus, &error) : -1;
+		may_come = streams->cpus && !error;
+	} else {
+		fd = vms_stream_open(streams->vms, request->vm, &request->stream, &error);
+		may_come = fd < 0 && vms_stream_may_come(streams->vms, request->vm, request->stream.kind);
+	}
+	if (fd < 0 && g_get_monotonic_time() < until_us && may_come)
 		return FALSE;
 	if (fd < 0 && !error)
 		g_set_error(&error, POLDER_ERROR, POLDER_ERROR_FAILED, "the stream can't be opened");
@@ -183,13 +191,15 @@ static gboolean on_readable(gint link_fd, GIOCondition condition, gpointer user_
 	return streams->fd >= 0 ? G_SOURCE_CONTINUE : G_SOURCE_REMOVE;
 }
 
-struct streams *streams_new(int fd, struct vms *vms, void (*closed)(gpointer user_data), gpointer user_data)
+struct streams *streams_new(int fd, struct vms *vms, struct cpu_control *cpus, void (*closed)(gpointer user_data),
+			    gpointer user_data)
 {
 	struct streams *streams = g_new0(struct streams, 1);
 	struct timeval limit = { .tv_sec = SEND_TIMEOUT_MS / 1000 };
 
 	streams->fd = fd;
 	streams->vms = vms;
+	streams->cpus = cpus;
 	streams->closed = closed;
 	streams->user_data = user_data;
 	g_queue_init(&streams->waiting);

@@ -153,10 +153,18 @@ static gboolean timer_fired(gpointer user_data)
 
 /* ---- Statuses ---- */
 
+static void tell_changed(struct vms *vms)
+{
+	if (vms->config.changed)
+		vms->config.changed(vms->config.user_data);
+}
+
 static void touch(struct vm_life *vm, gpointer user_data)
 {
 	struct vms *vms = user_data;
 	char key[sizeof STATUS_PREFIX + LIMIT_NAME_BYTES];
+
+	tell_changed(vms);
 
 	g_snprintf(key, sizeof key, STATUS_PREFIX "%s", vm->name);
 	writer_touch(vms->config.writer, &vms->source, key);
@@ -228,6 +236,7 @@ static void plan_changed(const struct store_kv *before, const struct store_kv *n
 	const char *key = now ? now->key : before->key;
 	g_autofree char *name = name_of_key(key, PLAN_PREFIX);
 
+	tell_changed(vms);
 	if (vms->recovery) /* it reads all plans when it joins them with the rest */
 		return;
 	if (!name) {
@@ -307,6 +316,26 @@ void vms_image_changed(struct vms *vms, const char *image)
 void vms_engines_changed(struct vms *vms)
 {
 	queue_preparing(vms);
+}
+
+void vms_foreach(const struct vms *vms, void (*func)(const struct vm_life *vm, gpointer user_data), gpointer user_data)
+{
+	GHashTableIter iter;
+	gpointer value;
+
+	g_hash_table_iter_init(&iter, vms->by_name);
+	while (g_hash_table_iter_next(&iter, NULL, &value))
+		func(value, user_data);
+}
+
+void vms_cpu_notes(struct vms *vms, const char *name, char **notes)
+{
+	struct vm_life *vm = g_hash_table_lookup(vms->by_name, name);
+
+	if (vm)
+		lifecycle_cpu_notes(vm, notes);
+	else
+		g_strfreev(notes);
 }
 
 int vms_stream_open(struct vms *vms, const char *name, const struct engine_stream *stream, GError **error)

@@ -21,6 +21,8 @@ struct vms_config {
 	/* Recovery is over (error NULL): every VM that was there is known and the plans are being carried out. Otherwise
 	 * the store could not be read and nothing was begun. */
 	void (*recovered)(const GError *error, gpointer user_data);
+	/* A plan or a status changed. May be NULL. Only notes that it did. */
+	void (*changed)(gpointer user_data);
 	/* The plans can't be followed any more. */
 	void (*lost)(const GError *error, gpointer user_data);
 	gpointer user_data;
@@ -43,6 +45,11 @@ guint vms_count(const struct vms *vms);
 /* Nothing is queued (timers may still be set). */
 gboolean vms_settled(const struct vms *vms);
 const struct vm_life *vms_get(const struct vms *vms, const char *name); /* borrowed, or NULL */
+
+/* vms_foreach(vms, func, user_data): every VM known, in no order. vms_cpu_notes(vms, name, notes): as
+ * lifecycle_cpu_notes() of the VM of that name, if there is one. */
+void vms_foreach(const struct vms *vms, void (*func)(const struct vm_life *vm, gpointer user_data), gpointer user_data);
+void vms_cpu_notes(struct vms *vms, const char *name, char **notes);
 
 /* vms_stream_open(vms, name, stream, error): as engine_ops.stream_open: an fd owned by the caller, or -1. */
 int vms_stream_open(struct vms *vms, const char *name, const struct engine_stream *stream, GError **error);

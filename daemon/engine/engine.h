@@ -94,6 +94,10 @@ struct engine_ops {
 	/* Where it is: filled into `status` (accelerator, pid, supervisor_pid). */
 	void (*describe)(struct engine_vm *vm, struct status *status);
 
+	/* The threads that run its virtual CPUs, in order, as its process says (who uses them checks whose they are);
+	 * borrowed until the next event. Returns how many; 0: not known. NULL: there are no such threads. */
+	guint (*vcpus)(struct engine_vm *vm, const pid_t **threads);
+
 	/* Open a stream: a SOCK_SEQPACKET fd that speaks guest/protocol.h (kind byte + payload), owned by the caller;
 	 * -1 with error. EXEC before the guest is ready is refused with UNAVAILABLE. */
 	int (*stream_open)(struct engine_vm *vm, const struct engine_stream *stream, GError **error);

@@ -59,6 +59,9 @@ struct qemu_vm {
 	char *io_error;                      /* what the next STOP is about */
 	char *monitor_problem;               /* QMP doesn't work now */
 
+	pid_t *vcpus; /* threads, in order of their CPUs; NULL: QMP has not said */
+	guint n_vcpus;
+
 	struct launch *launch; /* in LAUNCHING */
 	GSource *look_timer;   /* in LAUNCHING: another's start is under way, look again */
 	struct process process;

@@ -6,6 +6,7 @@
 #include "daemon/engine/qemu/message.h"
 #include "daemon/engine/qemu/run_socket.h"
 #include "daemon/model/error.h"
+#include "daemon/model/limits.h"
 #include "daemon/model/source.h"
 
 #define RECONNECT_MAX_MS 30000u
@@ -161,6 +162,34 @@ static void on_chardevs(JsonNode *value, const GError *error, gpointer data)
 	}
 }
 
+/* None is left out: the place in the list is the CPU's number. A QEMU that tells nonsense has none. */
+static void on_vcpus(JsonNode *value, const GError *error, gpointer data)
+{
+	struct qemu_vm *vm = data;
+	JsonArray *list = value && JSON_NODE_HOLDS_ARRAY(value) ? json_node_get_array(value) : NULL;
+	guint n = list ? json_array_get_length(list) : 0;
+	g_autofree pid_t *vcpus = NULL;
+
+	if (n < 1 || n > LIMIT_VM_CPUS_MAX)
+		return;
+	vcpus = g_new0(pid_t, n);
+	for (guint i = 0; i < n; i++) {
+		JsonNode *node = json_array_get_element(list, i);
+		JsonObject *object = JSON_NODE_HOLDS_OBJECT(node) ? json_node_get_object(node) : NULL;
+		JsonNode *id = object ? json_object_get_member(object, "thread-id") : NULL;
+		JsonNode *index = object ? json_object_get_member(object, "cpu-index") : NULL;
+		gint64 thread = id && JSON_NODE_HOLDS_VALUE(id) ? json_node_get_int(id) : 0;
+		gint64 at = index && JSON_NODE_HOLDS_VALUE(index) ? json_node_get_int(index) : -1;
+
+		if (thread < 1 || thread > G_MAXINT32 || at < 0 || at >= n || vcpus[at])
+			return;
+		vcpus[at] = (pid_t)thread;
+	}
+	g_free(vm->vcpus);
+	vm->vcpus = g_steal_pointer(&vcpus);
+	vm->n_vcpus = n;
+}
+
 static void on_io_error(struct qemu_vm *vm, JsonObject *data)
 {
 	const char *device = qmp_string(data, "device");
@@ -258,6 +287,8 @@ void monitor_connect(struct qemu_vm *vm)
 	}
 	vm->qmp = qmp_new(fd, starting ? engine->start_timeout_ms : engine->qmp_timeout_ms, &events, vm);
 	qmp_send(vm->qmp, "query-chardev", on_chardevs, vm);
+	if (!vm->vcpus)
+		qmp_send(vm->qmp, "query-cpus-fast", on_vcpus, vm);
 	qmp_send(vm->qmp, "query-status", on_status, vm);
 }
 

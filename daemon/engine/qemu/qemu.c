@@ -110,6 +110,8 @@ static void let_go(struct qemu_vm *vm)
 	source_clear(&vm->start_timer);
 	source_clear(&vm->end_timer);
 	process_clear(&vm->process);
+	g_clear_pointer(&vm->vcpus, g_free);
+	vm->n_vcpus = 0;
 }
 
 static void qemu_vm_free(struct engine_vm *base)
@@ -336,6 +338,14 @@ static void qemu_describe(struct engine_vm *base, struct status *status)
 	replace_note(status, vm->phase == PHASE_UP ? vm->monitor_problem : NULL);
 }
 
+static guint qemu_vcpus(struct engine_vm *base, const pid_t **threads)
+{
+	struct qemu_vm *vm = (struct qemu_vm *)base;
+
+	*threads = vm->vcpus;
+	return vm->n_vcpus;
+}
+
 static int qemu_stream_open(struct engine_vm *base, const struct engine_stream *stream, GError **error)
 {
 	struct qemu_vm *vm = (struct qemu_vm *)base;
@@ -446,6 +456,7 @@ const struct engine_ops engine_qemu = {
 	.shutdown = qemu_shutdown,
 	.kill = qemu_kill,
 	.describe = qemu_describe,
+	.vcpus = qemu_vcpus,
 	.stream_open = qemu_stream_open,
 	.scan = qemu_scan,
 	.clean = qemu_clean,

@@ -41,7 +41,7 @@ static void pair_connect(struct pair *pair, gboolean with_link)
 		pair->link = agent_link_new(fds[0], on_lost, pair);
 	else
 		pair->raw = fds[0];
-	pair->streams = streams_new(fds[1], pair->world.vms, on_closed, pair);
+	pair->streams = streams_new(fds[1], pair->world.vms, NULL, on_closed, pair);
 }
 
 static void pair_init(struct pair *pair, gboolean with_link)

@@ -1,0 +1,349 @@
+#include "daemon/agent/cpu_round.h"
+
+#include <json-glib/json-glib.h>
+#include <string.h>
+
+#include "daemon/agent/lifecycle.h"
+
+#define PERIOD_NS 100000000 /* of limits, and of reservations without a latency target */
+
+static void round_vm_free(gpointer data)
+{
+	struct cpu_round_vm *vm = data;
+
+	g_free(vm->name);
+	g_free(vm->vcpus);
+	g_free(vm->knobs);
+	g_free(vm->usage);
+	g_strfreev(vm->notes);
+	g_free(vm);
+}
+
+struct cpu_round *cpu_round_new(void)
+{
+	struct cpu_round *round = g_new0(struct cpu_round, 1);
+
+	round->vms = g_ptr_array_new_with_free_func(round_vm_free);
+	round->clear = g_ptr_array_new_with_free_func(g_free);
+	round->cleared = g_ptr_array_new();
+	return round;
+}
+
+void cpu_round_free(struct cpu_round *round)
+{
+	g_ptr_array_unref(round->cleared);
+	g_ptr_array_unref(round->clear);
+	g_ptr_array_unref(round->vms);
+	g_free(round);
+}
+
+struct cpu_round_vm *cpu_round_add(struct cpu_round *round, const char *name, const pid_t *vcpus, guint n_vcpus)
+{
+	struct cpu_round_vm *vm = g_new0(struct cpu_round_vm, 1);
+
+	vm->name = g_strdup(name);
+	vm->vcpus = g_memdup2(vcpus, n_vcpus * sizeof(*vcpus));
+	vm->n_vcpus = n_vcpus;
+	g_ptr_array_add(round->vms, vm);
+	return vm;
+}
+
+/* ---- From wishes to knobs ---- */
+
+/* The vCPUs of a VM share its percents evenly. */
+static struct scheduling_entity entity_of(const struct cpu_round_vm *vm)
+{
+	guint64 most = (guint64)vm->n_vcpus * 100;
+	struct scheduling_entity entity = { .weight = vm->weight, .latency_ns = (gint64)vm->latency_us * 1000 };
+
+	if (vm->limit_percent && vm->limit_percent < most) {
+		entity.limit_period_ns = PERIOD_NS;
+		entity.limit_ns = (gint64)(PERIOD_NS / most * vm->limit_percent);
+	}
+	if (vm->reserve_percent) {
+		entity.period_ns = entity.latency_ns ? MIN(entity.latency_ns, PERIOD_NS) : PERIOD_NS;
+		entity.runtime_ns = entity.period_ns * (gint64)MIN(vm->reserve_percent, most) / (gint64)most;
+	}
+	return entity;
+}
+
+static guint count_vcpus(const struct cpu_round *round)
+{
+	guint n = 0;
+
+	for (guint i = 0; i < round->vms->len; i++)
+		n += ((const struct cpu_round_vm *)round->vms->pdata[i])->n_vcpus;
+	return n;
+}
+
+static void system_init(struct scheduling_system *system, const struct cpu_round *round, guint n)
+{
+	*system = (struct scheduling_system) { .n_entities = n,
+					       .n_vms = round->vms->len,
+					       .n_cpus = round->n_cpus,
+					       .n_queues = round->n_cpus,
+					       .n_cores = round->n_cpus,
+					       .entities = g_new0(struct scheduling_entity, n),
+					       .vms = g_new0(struct scheduling_vm, round->vms->len),
+					       .cpus = g_new0(struct scheduling_cpu, round->n_cpus),
+					       .queues = g_new0(struct scheduling_queue, round->n_cpus),
+					       .changed = g_new0(guint32, n),
+					       .values = round->values,
+					       .random = 1 };
+	for (guint i = 0; i < round->n_cpus; i++)
+		system->cpus[i] =
+			(struct scheduling_cpu) { .id = i, .core = i, .running = SCHEDULING_NO_ENTITY, .queue = i };
+	for (size_t i = 0; i < round->strategy->info.n_parameters; i++)
+		system->parameter[i] = (int64_t)round->values->value[i];
+}
+
+static void system_clear(struct scheduling_system *system)
+{
+	g_free(system->entities);
+	g_free(system->vms);
+	g_free(system->cpus);
+	g_free(system->queues);
+	g_free(system->changed);
+}
+
+static void add_note(struct cpu_round_vm *vm, const char *format, ...) G_GNUC_PRINTF(2, 3);
+static void add_note(struct cpu_round_vm *vm, const char *format, ...)
+{
+	guint n = vm->notes ? g_strv_length(vm->notes) : 0;
+	g_autofree char *text = NULL;
+	va_list arguments;
+
+	va_start(arguments, format);
+	text = g_strdup_vprintf(format, arguments);
+	va_end(arguments);
+	vm->notes = g_renew(char *, vm->notes, n + 2);
+	vm->notes[n] = g_strconcat(LIFE_CPU_NOTE, text, NULL);
+	vm->notes[n + 1] = NULL;
+}
+
+static void project(const struct cpu_round *round, const struct scheduling_system *system, struct cpu_round_vm *vm,
+		    guint first)
+{
+	const struct scheduling_strategy *strategy = round->strategy;
+	gboolean asks = round->chosen || vm->reserve_percent;
+
+	vm->knobs = g_new0(struct scheduling_knobs, vm->n_vcpus);
+	for (guint i = 0; i < vm->n_vcpus; i++) {
+		const struct scheduling_entity *entity = &system->entities[first + i];
+		struct scheduling_knobs *knobs = &vm->knobs[i];
+
+		if (entity->flags & SCHEDULING_ADMITTED)
+			strategy->project(system, entity, knobs);
+		if (!(entity->flags & SCHEDULING_ADMITTED) || knobs->exactness == SCHEDULING_NOT_ENFORCEABLE) {
+			*knobs = (struct scheduling_knobs) { .weight = entity->weight,
+							     .quota_ns = entity->limit_ns,
+							     .period_ns = entity->limit_period_ns };
+			if (!i)
+				add_note(vm, "strategy %s does not take it: weight and limit alone hold",
+					 strategy->info.name);
+		} else if (knobs->lost && asks && !i) {
+			add_note(vm, "strategy %s does not keep %s", strategy->info.name, knobs->lost);
+		}
+		/* The kernel's own way has the kernel's own slice. */
+		if (!round->chosen && !vm->latency_us)
+			knobs->slice_ns = 0;
+	}
+}
+
+static void project_all(struct cpu_round *round)
+{
+	const struct scheduling_strategy *strategy = round->strategy;
+	struct scheduling_system system;
+	guint at = 0;
+
+	system_init(&system, round, count_vcpus(round));
+	if (strategy->start)
+		strategy->start(&system);
+	for (guint i = 0; i < round->vms->len; i++) {
+		const struct cpu_round_vm *vm = round->vms->pdata[i];
+		struct scheduling_entity entity = entity_of(vm);
+
+		system.vms[i] = (struct scheduling_vm) { .first = at, .n_vcpus = vm->n_vcpus };
+		entity.vm = i;
+		for (guint k = 0; k < vm->n_vcpus; k++, at++) {
+			system.entities[at] = entity;
+			system.entities[at].id = at;
+		}
+	}
+	for (guint i = 0; i < at; i++) {
+		struct scheduling_entity *entity = &system.entities[i];
+
+		if (strategy->admit(&system, entity) == SCHEDULING_ACCEPTED)
+			entity->flags |= SCHEDULING_ADMITTED;
+		else
+			entity->flags &= ~(uint32_t)SCHEDULING_ADMITTED;
+	}
+	for (guint i = 0; i < round->vms->len; i++)
+		project(round, &system, round->vms->pdata[i], system.vms[i].first);
+	system_clear(&system);
+}
+
+/* ---- On the host ---- */
+
+/* What was not asked for, and is only there so that weights of all compare, is no loss to anybody. */
+static gboolean is_asked(const struct cpu_round *round, const struct cpu_round_vm *vm, enum cpu_mechanism mechanism)
+{
+	switch (mechanism) {
+	case CPU_WEIGHT:
+		return round->chosen || vm->weight != SCHEDULING_WEIGHT_NORMAL;
+	case CPU_SLICE:
+		return round->chosen || vm->latency_us;
+	default:
+		return TRUE;
+	}
+}
+
+static void note_report(const struct cpu_round *round, struct cpu_round_vm *vm, const struct cpu_report *report)
+{
+	for (guint i = 0; i < CPU_N_MECHANISMS; i++) {
+		const struct cpu_result *result = &report->of[i];
+		const char *name = cpu_mechanism_name(i);
+
+		if (!is_asked(round, vm, i))
+			continue;
+		if (result->enforced < result->wanted)
+			add_note(vm, "%s is not enforced here%s%s", name, result->why[0] ? ": " : "", result->why);
+		else if (result->why[0])
+			add_note(vm, "%s: %s", name, result->why);
+	}
+}
+
+static void run_vm(struct cpu_round *round, struct cpu_round_vm *vm)
+{
+	const struct cpu_target target = { .vm = vm->name, .pid = vm->pid, .vcpus = vm->vcpus, .n_vcpus = vm->n_vcpus };
+	struct cpu_report report = { 0 };
+
+	if (round->apply && cpu_apply(*round->cpu, &target, vm->knobs, 0, &report) != CPU_VM_GONE) {
+		vm->applied = TRUE;
+		note_report(round, vm, &report);
+	}
+	if (!round->read)
+		return;
+	vm->usage = g_new0(struct cpu_usage, vm->n_vcpus);
+	cpu_read(*round->cpu, &target, vm->usage);
+}
+
+void cpu_round_run(struct cpu_round *round)
+{
+	if (!*round->cpu) {
+		*round->cpu = cpu_open(&(struct cpu_places) { .run = round->run });
+		cpu_repair(*round->cpu, &round->repaired);
+		round->opened = TRUE;
+	}
+	for (guint i = 0; i < round->clear->len; i++) {
+		char *name = round->clear->pdata[i];
+
+		if (cpu_clear(*round->cpu, name, NULL))
+			g_ptr_array_add(round->cleared, name);
+	}
+	if (!round->vms->len || (!round->apply && !round->read))
+		return;
+	project_all(round);
+	for (guint i = 0; i < round->vms->len; i++)
+		run_vm(round, round->vms->pdata[i]);
+}
+
+/* ---- Figures ---- */
+
+/* Its part of the host's CPUs if all wanted to run at once: by weight, never more than a CPU or its limit. */
+static double entitlement(const struct cpu_round *round, const struct scheduling_knobs *knobs, double weights)
+{
+	double most = knobs->quota_ns ? MIN(100.0 * (double)knobs->quota_ns / (double)knobs->period_ns, 100.0) : 100.0;
+	double weight = knobs->weight ? knobs->weight : SCHEDULING_WEIGHT_NORMAL;
+
+	return weights > 0 ? MIN(100.0 * round->n_cpus * weight / weights, most) : most;
+}
+
+static void print_vcpu(JsonBuilder *builder, const struct cpu_round *round, const struct cpu_round_vm *vm, guint i,
+		       double weights)
+{
+	const struct {
+		const char *name;
+		guint64 value;
+	} numbers[] = {
+		{ "vcpu", i },
+		{ "thread", (guint64)vm->vcpus[i] },
+		{ "weight", vm->knobs[i].weight },
+		{ "run_ns", vm->usage[i].run_ns },
+		{ "ready_ns", vm->usage[i].ready_ns },
+		{ "slices", vm->usage[i].slices },
+		{ "throttled_ns", vm->usage[i].throttled_ns },
+		{ "throttled", vm->usage[i].n_throttled },
+	};
+
+	json_builder_begin_object(builder);
+	json_builder_set_member_name(builder, "vm");
+	json_builder_add_string_value(builder, vm->name);
+	for (guint k = 0; k < G_N_ELEMENTS(numbers); k++) {
+		json_builder_set_member_name(builder, numbers[k].name);
+		json_builder_add_int_value(builder, (gint64)numbers[k].value);
+	}
+	json_builder_set_member_name(builder, "entitlement_percent");
+	json_builder_add_double_value(builder, entitlement(round, &vm->knobs[i], weights));
+	json_builder_end_object(builder);
+}
+
+static double sum_weights(const struct cpu_round *round)
+{
+	double sum = 0;
+
+	for (guint i = 0; i < round->vms->len; i++) {
+		const struct cpu_round_vm *vm = round->vms->pdata[i];
+
+		for (guint k = 0; k < vm->n_vcpus; k++)
+			sum += vm->knobs[k].weight ? vm->knobs[k].weight : SCHEDULING_WEIGHT_NORMAL;
+	}
+	return sum;
+}
+
+static void print_mechanisms(JsonBuilder *builder, struct cpu *cpu)
+{
+	json_builder_set_member_name(builder, "mechanisms");
+	json_builder_begin_array(builder);
+	for (guint i = 0; i < CPU_N_MECHANISMS; i++) {
+		const struct cpu_capability *capability = cpu_describe(cpu, i);
+
+		json_builder_begin_object(builder);
+		json_builder_set_member_name(builder, "name");
+		json_builder_add_string_value(builder, cpu_mechanism_name(i));
+		json_builder_set_member_name(builder, "works");
+		json_builder_add_boolean_value(builder, capability->works);
+		json_builder_set_member_name(builder, "why");
+		json_builder_add_string_value(builder, capability->why);
+		json_builder_end_object(builder);
+	}
+	json_builder_end_array(builder);
+}
+
+char *cpu_round_print(const struct cpu_round *round, gint64 now_us)
+{
+	g_autoptr(JsonBuilder) builder = json_builder_new();
+	g_autoptr(JsonNode) root = NULL;
+	double weights = sum_weights(round);
+
+	json_builder_begin_object(builder);
+	json_builder_set_member_name(builder, "time_us");
+	json_builder_add_int_value(builder, now_us);
+	json_builder_set_member_name(builder, "cpus");
+	json_builder_add_int_value(builder, round->n_cpus);
+	json_builder_set_member_name(builder, "strategy");
+	json_builder_add_string_value(builder, round->strategy->info.name);
+	json_builder_set_member_name(builder, "vcpus");
+	json_builder_begin_array(builder);
+	for (guint i = 0; i < round->vms->len; i++) {
+		const struct cpu_round_vm *vm = round->vms->pdata[i];
+
+		for (guint k = 0; k < vm->n_vcpus; k++)
+			print_vcpu(builder, round, vm, k, weights);
+	}
+	json_builder_end_array(builder);
+	print_mechanisms(builder, *round->cpu);
+	json_builder_end_object(builder);
+	root = json_builder_get_root(builder);
+	return json_to_string(root, FALSE);
+}

@@ -59,7 +59,8 @@ gboolean workload_fetch(struct invocation *invocation, const struct lab_family *
 	return ok;
 }
 
-/* The family's options: what makes seeds differ, ours by name, then those given as they are. Caller frees with g_strfreev(). */
+/* The family's options: what makes seeds differ, ours by name, those given as they are, and last what --apply asks for. Caller
+ * frees with g_strfreev(). */
 static GStrv load_options(struct invocation *invocation, const struct lab_family *family)
 {
 	g_autoptr(GStrvBuilder) options = g_strv_builder_new();
@@ -77,6 +78,8 @@ static GStrv load_options(struct invocation *invocation, const struct lab_family
 	}
 	for (guint i = 0; given[i]; i++)
 		g_strv_builder_add(options, given[i]);
+	for (guint i = 0; invocation_flag(invocation, "apply") && family->live && family->live[i]; i++)
+		g_strv_builder_add(options, family->live[i]);
 	return g_strv_builder_end(options);
 }
 

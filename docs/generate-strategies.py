@@ -23,7 +23,7 @@ import textwrap
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SECTIONS = ["Idea", "Source", "Complexity", "Loses"]
-FAMILIES = ["allocation"]
+FAMILIES = ["allocation", "scheduling"]
 
 
 def parse(path):

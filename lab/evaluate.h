@@ -54,4 +54,8 @@ struct lab_family {
 	/* Options of load that make seeds differ in the workload itself, NULL-terminated, or NULL: what never depends on
 	 * a seed would otherwise look as if it were certain. Selection and optimization load with them. */
 	const char *const *resample;
+
+	/* Options of load that make an evaluation tell what the live platform would do, where it can do less than the
+	 * strategy asks; NULL-terminated, or NULL. What is to be applied is ranked with them, whatever else was given. */
+	const char *const *live;
 };

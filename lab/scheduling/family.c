@@ -228,6 +228,8 @@ static gboolean evaluate(gconstpointer data, const struct strategy_info *info, c
 }
 
 static const char *const resample[] = { "jitter=10", NULL };
+/* Linux runs the threads: what is applied are knobs, and only their effect counts. */
+static const char *const live[] = { "model=kernel", NULL };
 
 const struct lab_family lab_scheduling_family = {
 	.name = "scheduling",
@@ -238,4 +240,5 @@ const struct lab_family lab_scheduling_family = {
 	.can_apply = can_apply,
 	.evaluate = evaluate,
 	.resample = resample,
+	.live = live,
 };

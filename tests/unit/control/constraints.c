@@ -290,8 +290,10 @@ static void test_gang_at_once(void)
 	while (n < G_N_ELEMENTS(writes) && planner_next(world.planner, &writes[n]))
 		n++;
 	g_assert_cmpuint(n, ==, 3);
-	for (guint i = 0; i < n; i++)
+	for (guint i = 0; i < n; i++) {
 		world_apply(&world, &writes[i]);
+		planner_write_clear(&writes[i]);
+	}
 	world_settle(&world);
 	for (guint i = 0; i < 3; i++) {
 		g_autofree char *name = g_strdup_printf("x%u", i);

@@ -105,6 +105,24 @@ static void remove_tree(const char *path)
 	g_remove(path);
 }
 
+static gboolean reached(gint64 deadline_us)
+{
+	g_main_context_iteration(NULL, FALSE);
+	if (g_get_monotonic_time() > deadline_us)
+		return TRUE;
+	g_usleep(200); /* between two looks at the condition; the condition decides, not the time */
+	return FALSE;
+}
+
+/* Whoever was killed together with another may end a moment after it. */
+static void await_gone(guint64 pid)
+{
+	gint64 deadline_us = g_get_monotonic_time() + DEADLINE_MS * 1000;
+
+	while (!process_gone(pid))
+		g_assert_false(reached(deadline_us));
+}
+
 void fixture_clear(struct fixture *f)
 {
 	g_autofree char *run_dir = dirs_vm_run(&f->dirs, f->name);
@@ -112,9 +130,9 @@ void fixture_clear(struct fixture *f)
 	if (f->vm)
 		engine_qemu.vm_free(f->vm);
 	if (f->pid)
-		g_assert_true(process_gone(f->pid));
+		await_gone(f->pid);
 	if (f->supervisor_pid)
-		g_assert_true(process_gone(f->supervisor_pid));
+		await_gone(f->supervisor_pid);
 	engine_qemu.clean(f->engine, f->name);
 	g_assert_false(g_file_test(run_dir, G_FILE_TEST_EXISTS));
 	engine_qemu.engine_free(f->engine);
@@ -146,15 +164,6 @@ void fixture_vm_new(struct fixture *f)
 	}
 	g_assert_null(f->vm);
 	f->vm = engine_qemu.vm_new(f->engine, &config, &events, f);
-}
-
-static gboolean reached(gint64 deadline_us)
-{
-	g_main_context_iteration(NULL, FALSE);
-	if (g_get_monotonic_time() > deadline_us)
-		return TRUE;
-	g_usleep(200); /* between two looks at the condition; the condition decides, not the time */
-	return FALSE;
 }
 
 void fixture_wait(struct fixture *f, const guint *counter, guint n)

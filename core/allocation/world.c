@@ -106,7 +106,8 @@ struct allocation_world *allocation_world_copy(const struct allocation_world *wo
 	forget(copy);
 	if (hosts_copy(copy, world) && classes_copy(copy, world) &&
 	    world_array_copy(&copy->vms, world->vms, world->vms_capacity * sizeof(*copy->vms)) &&
-	    world_map_copy(&copy->groups, &world->groups) && world_watches_copy(copy, world) && world_lists_copy(copy, world) &&
+	    world_map_copy(&copy->groups, &world->groups) && world_watches_copy(copy, world) &&
+	    world_lists_copy(copy, world) &&
 	    world_array_copy(&copy->headroom, world->headroom, sizeof(*copy->headroom)))
 		return copy;
 	allocation_world_free(copy);

@@ -70,8 +70,8 @@ struct engine {
 	struct engine_cpu *cpu;
 	struct engine_core *core;
 	struct queue *queue;
-	guint64 *load;   /* of queues: weights */
-	guint64 *idle;   /* bits by CPU */
+	guint64 *load; /* of queues: weights */
+	guint64 *idle; /* bits by CPU */
 	guint n_idle, n_forced, n_queued, threads, llc_cpus, node_cpus;
 	gboolean filters; /* not every CPU may run every vCPU: masks, or core scheduling */
 	struct lock *lock;

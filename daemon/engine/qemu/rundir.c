@@ -14,7 +14,8 @@
 
 /* Everything polder-vm and we put there. */
 static const char *const sockets[] = { "qmp.sock", "guest.sock", "stream.sock", "console.sock", NULL };
-static const char *const records[] = { "exit", "exit.new", "child", "intent", "intent.new", "launch", "lock", "cpu.journal", "cpu.journal.new", NULL };
+static const char *const records[] = { "exit",   "exit.new", "child",       "intent",          "intent.new",
+				       "launch", "lock",     "cpu.journal", "cpu.journal.new", NULL };
 
 static void set_errno_error(GError **error, const char *what, const char *path)
 {

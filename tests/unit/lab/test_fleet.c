@@ -85,7 +85,8 @@ static const char *const files[][2] = {
 	{ "name,cpus,memory_mib,colour\n", "line 1, column 4 (colour): unknown" },
 	{ "name,cpus,memory_mib\nh1,8,1024\nh1,8,1024\n", "line 3, column 1 (name): the host h1 is there twice" },
 	{ "name,cpus,memory_mib\nh1,-8,1024\n", "line 2, column 2 (cpus): -8 is negative" },
-	{ "name,cpus,memory_mib\nh1,8\n", "line 2, column 3 (memory_mib): is missing: 2 fields where the header names 3" },
+	{ "name,cpus,memory_mib\nh1,8\n",
+	  "line 2, column 3 (memory_mib): is missing: 2 fields where the header names 3" },
 	{ "name,cpus,memory_mib\n,8,1024\n", "column 1 (name): a host needs a name" },
 	{ "name,nodes,cpus,memory_mib\nh1,4,2,1024\n", "line 2: not a host" },
 };

@@ -106,8 +106,8 @@ static char *unpack(const char *path)
 	char *text = NULL;
 	int status;
 
-	g_spawn_sync(NULL, (char *[]) { (char *)"xz", (char *)"-dc", (char *)path, NULL }, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, &text,
-		     NULL, &status, &error);
+	g_spawn_sync(NULL, (char *[]) { (char *)"xz", (char *)"-dc", (char *)path, NULL }, NULL, G_SPAWN_SEARCH_PATH,
+		     NULL, NULL, &text, NULL, &status, &error);
 	g_assert_no_error(error);
 	g_assert_cmpint(status, ==, 0);
 	return text;

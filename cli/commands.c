@@ -299,6 +299,16 @@ const struct command commands[] = {
 	  .argument = { "NAME", VALUE_TEXT, NULL, 1, 1000, "The pools." },
 	  .doc = "Remove pools",
 	  .help = "They must have neither VMs nor pools in them." },
+	{ .noun = "cpu",
+	  .verb = "top",
+	  .group = GROUP_HOST,
+	  .carry_out = verb_cpu_top,
+	  .options = cpu_top_options,
+	  .doc = "Show what each vCPU gets",
+	  .help = "In percent of one CPU over the last second: how long it ran, how long it was ready and waited, what "
+		  "it "
+		  "is entitled to were all to run at once, and how long its limit held it. With --json the counters "
+		  "since it began, once. Interrupt it to end it." },
 	{ .verb = "rebalance",
 	  .group = GROUP_HOST,
 	  .carry_out = verb_rebalance,

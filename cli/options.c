@@ -162,6 +162,11 @@ const struct option pool_options[] = {
 	{ NULL },
 };
 
+const struct option cpu_top_options[] = {
+	{ "once", 0, NULL, .doc = "One table, of one second." },
+	{ NULL },
+};
+
 const struct option rebalance_options[] = {
 	{ "plan", 0, NULL, .doc = "Make the plan and print it. Carrying it out is not possible yet." },
 	{ "max-moves", 0, "N", .doc = "At most so many moves (default 20)." },

@@ -16,6 +16,7 @@ extern const struct option host_add_options[];
 extern const struct option overcommit_options[];
 extern const struct option pool_options[];
 extern const struct option rebalance_options[];
+extern const struct option cpu_top_options[];
 extern const struct option image_add_options[];
 extern const struct option strategy_ls_options[];
 extern const struct option strategy_select_options[];

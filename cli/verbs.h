@@ -35,6 +35,9 @@ int verb_host_show(struct invocation *invocation, GError **error);
 int verb_host_capacity(struct invocation *invocation, GError **error);
 int verb_pool_ls(struct invocation *invocation, GError **error);
 
+/* cpu.c */
+int verb_cpu_top(struct invocation *invocation, GError **error);
+
 /* host_changes.c */
 int verb_host_add(struct invocation *invocation, GError **error);
 int verb_host_rm(struct invocation *invocation, GError **error);

@@ -276,6 +276,27 @@ static JsonObject *rebalance_schema(void)
 	return add(schema, "gain", gain);
 }
 
+static JsonObject *cpu_schema(void)
+{
+	static const char *const counts[] = { "vcpu",   "thread",       "weight",    "run_ns", "ready_ns",
+					      "slices", "throttled_ns", "throttled", NULL };
+	JsonObject *schema = closed_object("What vCPUs got."), *vcpu = closed_object(NULL),
+		   *mechanism = closed_object(NULL);
+
+	add(vcpu, "vm", schema_typed("string", NULL));
+	for (const char *const *count = counts; *count; count++)
+		add(vcpu, *count, int64(NULL));
+	add(vcpu, "entitlement_percent", number("Of one CPU, were all to run at once."));
+	add(mechanism, "name", schema_typed("string", NULL));
+	add(mechanism, "works", schema_typed("boolean", NULL));
+	add(mechanism, "why", schema_typed("string", "How, or why not."));
+	add(schema, "time_us", int64("When it was counted."));
+	add(schema, "cpus", schema_typed("integer", "Of the host."));
+	add(schema, "strategy", schema_typed("string", "Of scheduling, at work."));
+	add(schema, "vcpus", array_of(vcpu, NULL));
+	return add(schema, "mechanisms", array_of(mechanism, "What this host can enforce."));
+}
+
 static JsonObject *pool_schema(void)
 {
 	JsonObject *schema = noun_schema(&pool_noun, NOUN_FROM_STORE), *usage = closed_object("What it takes now.");
@@ -342,6 +363,7 @@ static void add_decisions(JsonObject *all)
 	json_object_set_object_member(all, "Capacity", capacity_schema());
 	json_object_set_object_member(all, "Drain", drain_schema());
 	json_object_set_object_member(all, "Rebalance", rebalance_schema());
+	json_object_set_object_member(all, "CpuFigures", cpu_schema());
 	json_object_set_object_member(all, "Pool", pool_schema());
 	json_object_set_object_member(all, "PoolCreate", noun_schema(&pool_noun, NOUN_FROM_CREATE));
 	json_object_set_object_member(all, "PoolUpdate", noun_schema(&pool_noun, NOUN_FROM_UPDATE));

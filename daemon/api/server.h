@@ -138,6 +138,7 @@ void hosts_drain(struct request *request);
 void hosts_uncordon(struct request *request);
 void capacity_get(struct request *request);
 void rebalance_get(struct request *request);
+void cpu_get(struct request *request);
 void vms_explain(struct request *request);
 void pools_list(struct request *request);
 void pools_create(struct request *request);

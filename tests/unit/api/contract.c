@@ -211,6 +211,10 @@ static const struct expected {
 	{ "PUT", "/v1/strategies/{name}", "/v1/strategies/allocation", "{\"name\":\"none\"}", 404 },
 	{ "PUT", "/v1/strategies/{name}", "/v1/strategies/allocation", "{\"name\":\"ffd\"}", 404 },
 	{ "POST", "/v1/strategies/{name}/rollback", "/v1/strategies/allocation/rollback", NULL, 200 },
+	{ "GET", "/v1/cpu", "/v1/cpu", NULL, 200 },
+	{ "GET", "/v1/strategies/{name}", "/v1/strategies/scheduling", NULL, 200 },
+	{ "PUT", "/v1/strategies/{name}", "/v1/strategies/scheduling", "{\"name\":\"stride\"}", 200 },
+	{ "PUT", "/v1/strategies/{name}", "/v1/strategies/scheduling", "{\"name\":\"first-fit\"}", 404 },
 	{ "GET", "/v1/trace/{name}", "/v1/trace/none", NULL, 404 },
 	{ "GET", "/v1/events", "/v1/events?since=x", NULL, 400 },
 };

@@ -4,6 +4,7 @@
 #include <gio/gunixsocketaddress.h>
 #include <glib/gstdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -54,6 +55,16 @@ static void agent_acts(struct fixture *fixture, const struct store_kv *plan)
 	fixture_put(fixture, key, text);
 }
 
+/* As the agent's cpu_control_figures(). */
+static int cpu_figures(void)
+{
+	static const char text[] = "{\"time_us\":1,\"cpus\":2,\"strategy\":\"eevdf\",\"vcpus\":[],\"mechanisms\":[]}";
+	int fd = memfd_create("polder-test-cpu", MFD_CLOEXEC);
+
+	g_assert_cmpint(write(fd, text, strlen(text)), ==, (gssize)strlen(text));
+	return fd;
+}
+
 static gboolean on_agent_request(int fd, GIOCondition condition, gpointer user_data)
 {
 	struct fixture *fixture = user_data;
@@ -76,7 +87,12 @@ static gboolean on_agent_request(int fd, GIOCondition condition, gpointer user_d
 	packet[got] = '\0';
 	g_free(fixture->stream_request);
 	fixture->stream_request = g_strdup(packet);
-	g_assert_cmpint(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), ==, 0);
+	if (strstr(packet, "\"stream\":\"cpu\"")) {
+		pair[0] = -1;
+		pair[1] = cpu_figures();
+	} else {
+		g_assert_cmpint(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), ==, 0);
+	}
 	if (fixture->stream_fd >= 0)
 		close(fixture->stream_fd);
 	fixture->stream_fd = pair[0];

@@ -2,10 +2,11 @@
 
 #include <string.h>
 
-#define BISECTIONS 60
-#define KEPT       0.99 /* of a reservation: the rest is the window's edge */
-#define STEPS_MAX  20000000
-#define POINTS     100.0
+#include "core/scheduling/share.h"
+
+#define KEPT      0.99 /* of a reservation: the rest is the window's edge */
+#define STEPS_MAX 20000000
+#define POINTS    100.0
 
 /* ---- Demand ---- */
 
@@ -87,44 +88,30 @@ void figures_demand(const struct workload *workload, const struct engine_result 
 			demand_program(workload, shape, i, demand);
 }
 
-static double at_level(const struct workload *workload, guint index, double window, double demand, double level)
-{
-	const struct task *task = &g_array_index(workload->tasks, struct task, index);
-	const struct workload_vm *vm = workload_vm(workload, task->vm);
-	double share = level * vm->weight, most = demand, reserved = 0;
-
-	if (vm->limit_ns)
-		most = MIN(most, window * (double)vm->limit_ns / (double)vm->limit_period_ns);
-	if (task->period_ns)
-		reserved = window * (double)task->runtime_ns / (double)task->period_ns;
-	share = MAX(share, reserved);
-	share = MIN(share, window);
-	return MIN(share, most);
-}
-
 void figures_entitle(const struct workload *workload, gint64 window_ns, const double *demand, double *entitled)
 {
-	double window = (double)window_ns, capacity = window * workload->topology.n_cpus;
-	double low = 0, high = window, sum = 0;
+	guint n = workload->tasks->len;
+	g_autofree struct scheduling_claim *claims = g_new0(struct scheduling_claim, n);
+	double window = (double)window_ns;
+	gint64 capacity_ns;
 
-	/* At `high` nobody wants more. */
-	for (guint i = 0; i < workload->tasks->len; i++)
-		sum += entitled[i] = at_level(workload, i, window, demand[i], high);
-	if (sum <= capacity)
-		return;
-	for (guint round = 0; round < BISECTIONS; round++) {
-		double level = low + (high - low) / 2;
+	if (__builtin_mul_overflow(window_ns, (gint64)workload->topology.n_cpus, &capacity_ns))
+		capacity_ns = G_MAXINT64;
+	for (guint i = 0; i < n; i++) {
+		const struct task *task = &g_array_index(workload->tasks, struct task, i);
+		const struct workload_vm *vm = workload_vm(workload, task->vm);
+		double most = MIN(demand[i], window);
 
-		sum = 0;
-		for (guint i = 0; i < workload->tasks->len; i++)
-			sum += at_level(workload, i, window, demand[i], level);
-		if (sum > capacity)
-			high = level;
-		else
-			low = level;
+		if (vm->limit_ns)
+			most = MIN(most, window * (double)vm->limit_ns / (double)vm->limit_period_ns);
+		if (task->period_ns)
+			claims[i].least_ns = (gint64)(window * (double)task->runtime_ns / (double)task->period_ns);
+		claims[i].weight = vm->weight;
+		claims[i].most_ns = (gint64)most;
 	}
-	for (guint i = 0; i < workload->tasks->len; i++)
-		entitled[i] = at_level(workload, i, window, demand[i], low);
+	scheduling_entitle(claims, n, capacity_ns);
+	for (guint i = 0; i < n; i++)
+		entitled[i] = (double)claims[i].due_ns;
 }
 
 /* ---- Delivered against entitled ---- */

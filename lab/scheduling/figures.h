@@ -9,8 +9,8 @@
 void figures_demand(const struct workload *workload, const struct engine_result *shape, gint64 offset_ns,
 		    double *demand);
 
-/* figures_entitle(workload, window_ns, demand, entitled): water-filling by weight: nobody more than it wants or its limit,
- * nobody less than its reservation unless it wants less, no more in all than there is. */
+/* figures_entitle(workload, window_ns, demand, entitled): scheduling_entitle() of what each wants of the window: nobody more
+ * than that or its limit, nobody less than its reservation unless it wants less. */
 void figures_entitle(const struct workload *workload, gint64 window_ns, const double *demand, double *entitled);
 
 /* figures_theft(result): in a run of synthetic:attack, what the attacker took of what was the others': 0 to 1. */

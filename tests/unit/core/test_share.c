@@ -1,0 +1,181 @@
+/* What each is due, and weights corrected by what they got. */
+#include <glib.h>
+
+#include "core/scheduling/scheduling.h"
+#include "core/scheduling/share.h"
+
+#define MS       G_GINT64_CONSTANT(1000000)
+#define WORLDS   2000
+#define CLAIMS   12
+#define ROUNDS   400
+#define ROUND_NS (100 * MS)
+
+static void check_due(struct scheduling_claim *claims, gsize n, gint64 capacity_ns, const gint64 *due_ns)
+{
+	scheduling_entitle(claims, n, capacity_ns);
+	for (gsize i = 0; i < n; i++) {
+		g_assert_cmpint(claims[i].due_ns, <=, due_ns[i]);
+		g_assert_cmpint(claims[i].due_ns, >, due_ns[i] - 20);
+	}
+}
+
+/* Worked by hand. */
+static void test_known(void)
+{
+	struct scheduling_claim weights[] = { { 100, 0, 100 * MS, 0 }, { 400, 0, 100 * MS, 0 } };
+	struct scheduling_claim full[] = { { 100, 0, 100 * MS, 0 }, { 900, 0, 100 * MS, 0 }, { 100, 0, 100 * MS, 0 } };
+	struct scheduling_claim mixed[] = {
+		{ 100, 30 * MS, 100 * MS, 0 }, { 800, 0, 20 * MS, 0 }, { 100, 0, 100 * MS, 0 }, { 100, 0, 5 * MS, 0 }
+	};
+	struct scheduling_claim sleeper[] = { { 100, 70 * MS, 10 * MS, 0 }, { 1, 0, 100 * MS, 0 } };
+	struct scheduling_claim over[] = { { 100, 80 * MS, 100 * MS, 0 }, { 100, 60 * MS, 100 * MS, 0 } };
+
+	check_due(weights, 2, 100 * MS, (gint64[]) { 20 * MS, 80 * MS });
+	/* Two CPUs: one vCPU cannot use more than one of them. */
+	check_due(full, 3, 200 * MS, (gint64[]) { 50 * MS, 100 * MS, 50 * MS });
+	/* Of 100 ms: 30 reserved, 20 is the limit, 5 is all that is wanted, the rest is left. */
+	check_due(mixed, 4, 100 * MS, (gint64[]) { 37500000, 20 * MS, 37500000, 5 * MS });
+	check_due(mixed, 4, 75 * MS, (gint64[]) { 30 * MS, 20 * MS, 20 * MS, 5 * MS });
+	check_due(sleeper, 2, 100 * MS, (gint64[]) { 10 * MS, 90 * MS });
+	/* Promised too much: due all the same. */
+	check_due(over, 2, 100 * MS, (gint64[]) { 80 * MS, 60 * MS });
+}
+
+/* Nobody who got less than wanted could get more without one that has less for its weight losing. */
+static void check_fair(const struct scheduling_claim *claims, gsize n, gint64 capacity_ns)
+{
+	gint64 sum = 0, slack = 0;
+	gboolean want = FALSE;
+
+	for (gsize i = 0; i < n; i++) {
+		const struct scheduling_claim *a = &claims[i];
+
+		g_assert_cmpint(a->due_ns, >=, MIN(a->least_ns, a->most_ns));
+		g_assert_cmpint(a->due_ns, <=, a->most_ns);
+		sum += a->due_ns;
+		slack += a->weight / 256 + 2;
+		want |= a->due_ns < a->most_ns;
+		for (gsize k = 0; k < n; k++) {
+			const struct scheduling_claim *b = &claims[k];
+
+			/* What b has above its floor it has by weight: no more than a has by weight, who wants more. */
+			if (a->due_ns < a->most_ns && b->due_ns > MIN(b->least_ns, b->most_ns))
+				g_assert_cmpint(b->due_ns / b->weight, <=, a->due_ns / a->weight + 2);
+		}
+	}
+	for (gsize i = 0; i < n; i++)
+		if (claims[i].due_ns > MIN(claims[i].least_ns, claims[i].most_ns))
+			g_assert_cmpint(sum, <=, capacity_ns);
+	if (want)
+		g_assert_cmpint(sum, >=, capacity_ns - slack);
+}
+
+static void test_random(void)
+{
+	guint32 seed = (guint32)g_test_rand_int();
+	g_autoptr(GRand) rand = g_rand_new_with_seed(seed);
+
+	g_test_message("seed %u", seed);
+	for (guint world = 0; world < WORLDS; world++) {
+		struct scheduling_claim claims[CLAIMS];
+		gsize n = (gsize)g_rand_int_range(rand, 1, CLAIMS + 1);
+
+		for (gsize i = 0; i < n; i++)
+			claims[i] = (struct scheduling_claim) {
+				(guint32)g_rand_int_range(rand, 1, SCHEDULING_WEIGHT_MAX + 1),
+				g_rand_int_range(rand, 0, 2) * g_rand_int_range(rand, 0, 100) * MS,
+				g_rand_int_range(rand, 0, 101) * MS, -1
+			};
+		gint64 capacity_ns = g_rand_int_range(rand, 0, 800) * MS;
+
+		scheduling_entitle(claims, n, capacity_ns);
+		check_fair(claims, n, capacity_ns);
+	}
+}
+
+/* Four hundred days, weights at both ends: nothing overflows. */
+static void test_long(void)
+{
+	const gint64 days = 400 * G_GINT64_CONSTANT(86400000) * MS;
+	struct scheduling_claim claims[] = { { 1, 0, days, 0 }, { SCHEDULING_WEIGHT_MAX, 0, days, 0 } };
+
+	scheduling_entitle(claims, 2, days);
+	g_assert_cmpint(claims[0].due_ns + claims[1].due_ns, >, days - 60);
+	g_assert_cmpint(claims[1].due_ns / claims[0].due_ns, ==, 9999 + 1);
+	scheduling_entitle(claims, 2, 2 * days);
+	g_assert_cmpint(claims[0].due_ns, ==, days);
+}
+
+static void test_corrected(void)
+{
+	/* As wished while nothing is owed, or nothing is due. */
+	g_assert_cmpuint(scheduling_corrected(100, 0, 50 * MS, ROUND_NS), ==, 100);
+	g_assert_cmpuint(scheduling_corrected(100, 500 * MS, 0, ROUND_NS), ==, 100);
+	/* Due half a CPU; 50 ms is what that is worth in the time of the gain: twice, half. */
+	g_assert_cmpuint(scheduling_corrected(100, 50 * MS, 50 * MS, ROUND_NS), ==, 200);
+	g_assert_cmpuint(scheduling_corrected(100, -50 * MS, 50 * MS, ROUND_NS), ==, 50);
+	/* Bounded. */
+	g_assert_cmpuint(scheduling_corrected(100, 500 * MS, MS, ROUND_NS), ==, 1600);
+	g_assert_cmpuint(scheduling_corrected(100, -500 * MS, 1, ROUND_NS), ==, 6);
+	g_assert_cmpuint(scheduling_corrected(1, -500 * MS, 1, ROUND_NS), ==, 1);
+	g_assert_cmpuint(scheduling_corrected(SCHEDULING_WEIGHT_MAX, 500 * MS, MS, ROUND_NS), ==,
+			 SCHEDULING_WEIGHT_MAX);
+	g_assert_cmpint(scheduling_lag(400 * MS, 300 * MS, 0), ==, SCHEDULING_LAG_MAX_NS);
+	g_assert_cmpint(scheduling_lag(-400 * MS, 0, 300 * MS), ==, -SCHEDULING_LAG_MAX_NS);
+	g_assert_cmpint(scheduling_lag(10 * MS, 5 * MS, 7 * MS), ==, 8 * MS);
+}
+
+/* Two CPUs whose vCPUs stay where they are, unless the weights of one exceed the other's by a quarter: then the lightest of the
+ * heavier one goes over. So kernels even out. Shares of the whole are kept all the same. */
+static void test_converges(void)
+{
+	const guint32 wished[] = { 100, 100, 100, 400, 400, 400 };
+	enum { N = G_N_ELEMENTS(wished) };
+	guint cpu[N] = { 0, 0, 0, 0, 1, 1 };
+	guint32 weight[N];
+	gint64 lag[N] = { 0 }, got[N] = { 0 };
+
+	for (guint i = 0; i < N; i++)
+		weight[i] = wished[i];
+	for (guint round = 0; round < ROUNDS; round++) {
+		struct scheduling_claim claims[N];
+		gint64 sum[2] = { 0 };
+		guint heavy, lightest = N;
+
+		for (guint i = 0; i < N; i++)
+			sum[cpu[i]] += weight[i];
+		for (guint i = 0; i < N; i++)
+			claims[i] = (struct scheduling_claim) { wished[i], 0, ROUND_NS, 0 };
+		scheduling_entitle(claims, N, 2 * ROUND_NS);
+		for (guint i = 0; i < N; i++) {
+			gint64 ran = ROUND_NS * weight[i] / sum[cpu[i]];
+
+			got[i] += ran;
+			lag[i] = scheduling_lag(lag[i], claims[i].due_ns, ran);
+			weight[i] = scheduling_corrected(wished[i], lag[i], claims[i].due_ns, ROUND_NS);
+		}
+		heavy = sum[1] > sum[0];
+		for (guint i = 0; i < N; i++)
+			if (cpu[i] == heavy && (lightest == N || weight[i] < weight[lightest]))
+				lightest = i;
+		if (sum[heavy] * 4 > sum[!heavy] * 5)
+			cpu[lightest] = !heavy;
+	}
+	for (guint i = 0; i < N; i++) {
+		gint64 due = 2 * ROUND_NS * ROUNDS * wished[i] / 1500;
+
+		/* Within a quarter of a percentage point of a CPU. */
+		g_assert_cmpint(ABS(got[i] - due), <, ROUNDS * ROUND_NS / 400);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	g_test_init(&argc, &argv, NULL);
+	g_test_add_func("/share/known", test_known);
+	g_test_add_func("/share/random", test_random);
+	g_test_add_func("/share/long", test_long);
+	g_test_add_func("/share/corrected", test_corrected);
+	g_test_add_func("/share/converges", test_converges);
+	return g_test_run();
+}

@@ -48,11 +48,11 @@ def wait_gone(pid):
 class Polder:
     name = "polder"
 
-    def __init__(self, build, rom=None):
+    def __init__(self, build, rom=None, environment=None):
         self.binary = os.path.join(build, "polder")
         self.root = tempfile.mkdtemp(prefix="polder-bench-")
         os.chmod(self.root, 0o711)
-        self.env = dict(os.environ, POLDER_ROOT=self.root)
+        self.env = dict(os.environ, POLDER_ROOT=self.root, **(environment or {}))
         if rom:
             self.run("image", "add", "rom", "--firmware", rom)
         self.daemons()  # starts them

@@ -1,34 +1,30 @@
-"""What scheduling does to real vCPU threads of real VMs on this host, crowded, beside the kernel's default: wake-up latency
-of the latency class, shares, throughput. Two platforms of their own hold the same VMs, one with wishes and a strategy, one
-with none; while one is measured the other's VMs are paused, turn by turn. It needs root; takes RUNS × 2 × SECONDS."""
+"""What scheduling does to real vCPU threads of real VMs on this host, crowded, beside the kernel's default: wake-up latency of
+the latency class, shares, throughput; and what the simulated projection says of the same. Platforms of their own hold the
+same VMs, one with no wishes, the others with wishes and a strategy each; while one is measured the others' VMs are stopped,
+turn by turn. It needs root; takes RUNS × (1 + strategies) × SECONDS_A_TURN."""
 import json
 import os
 import signal
+import subprocess
 import sys
-import time
+import tempfile
 
 import measure
-import peers
+import vcpus
+import wakeups
 
 SECONDS = float(os.environ.get("SECONDS_A_TURN", "4"))
-STRATEGY = os.environ.get("STRATEGY", "edf-cbs")
-PERIOD_NS = 100_000_000  # of limits and reservations
-PICKS_MS = 1.5           # how often who wakes is looked at
-
-# Real mode. A hog: one byte to the first serial port, then `jmp .` for ever.
-HOG = "ba f8 03 b0 50 ee eb fe"
-# One that wakes: sets up interrupt 8, the PIC, the local APIC to pass it on (its registers lie beyond real mode's reach:
-# a descriptor of 4 GiB is loaded for them), the timer to 5701 / 1193182 s (4.8 ms, no multiple of a tick); one byte to the
-# serial port; then hlt, and 0x1000 turns of `loop .` at each interrupt.
-WAKER = ("fa31c08ed0bc00708ed8c70620008000c706220000f0b011e620b008e621b004e621b001e621b0fee6212e660f011697000f"
-         "20c00c010f22c0bb08008edb24fe0f22c066bb0000e0fe6766c783f0000000ff0100006766c783500300000007000031c08e"
-         "d8b034e643b045e640b016e640baf803b050eefbf4b90010e2feebf850b020e62058cf0000000000000000ffff00000093cf"
-         "000f0087000f")
+STRATEGIES = os.environ.get("STRATEGIES", "eevdf edf-cbs").split()
+RUNS_LEAST = 10  # that an interval of live runs is made of
+PERIOD_MS = 100  # of limits and reservations
+PERCENTILES = (50, 99, 99.9)
+SIMULATED_S, SIMULATED_SEEDS = 20, 5
 
 #       name        firmware  wishes
 VMS = [("wake-a", "waker", ["--cpu-latency", "2ms", "--cpu-reserve", "10%"]),
        ("wake-b", "waker", ["--cpu-latency", "2ms", "--cpu-reserve", "10%"]),
        ("keep-30", "hog", ["--cpu-reserve", "30%"]),
+       ("keep-70", "hog", ["--cpu-reserve", "70%"]),
        ("cap-20", "hog", ["--cpu-limit", "20%", "--cpu-weight", "800"]),
        ("one-a", "hog", ["--cpu-weight", "100"]),
        ("one-b", "hog", ["--cpu-weight", "100"]),
@@ -36,185 +32,170 @@ VMS = [("wake-a", "waker", ["--cpu-latency", "2ms", "--cpu-reserve", "10%"]),
        ("four-a", "hog", ["--cpu-weight", "400"]),
        ("four-b", "hog", ["--cpu-weight", "400"]),
        ("four-c", "hog", ["--cpu-weight", "400"])]
-
-
-def firmware(text):
-    code = bytes.fromhex(text)
-    rom = bytearray(64 * 1024)
-    rom[:len(code)] = code
-    rom[0xfff0:0xfff5] = bytes.fromhex("ea 00 00 00 f0")  # the reset vector: jmp f000:0000
-    return bytes(rom)
-
-
-class Thread:
-    """A vCPU's thread, by what the kernel counts of it."""
-
-    def __init__(self, pid):
-        """The busiest of the last half second, but for the main loop: it waits for its clock in all of them."""
-        def ran():
-            found = {}
-            for tid in os.listdir(f"/proc/{pid}/task"):
-                with open(f"/proc/{pid}/task/{tid}/schedstat", encoding="ascii") as text:
-                    found[tid] = int(text.read().split()[0])
-            return found
-        before = ran()
-        self.pid, self.ran, self.before, self.file = pid, ran, before, None
-
-    def settle(self):
-        after = self.ran()
-        tid = max((tid for tid in after if tid != str(self.pid)), key=lambda tid: after[tid] - self.before.get(tid, 0))
-        self.file = os.open(f"/proc/{self.pid}/task/{tid}/schedstat", os.O_RDONLY)
-
-    def read(self):
-        """(ran ns, waited ns, turns)"""
-        return tuple(int(word) for word in os.pread(self.file, 100, 0).split())
-
-    def close(self):
-        if self.file is not None:
-            os.close(self.file)
+# Other VMs, to see on them how long a waker runs each time, and how long a wake-up takes where nobody is in its way.
+CALIBRATION = {"alone": [("wake", "waker", [])],
+               "beside a hog a CPU": [("wake", "waker", []), *((f"hog-{n}", "hog", []) for n in range(os.cpu_count()))]}
 
 
 class Side:
-    def __init__(self, build, folder, name, wishes):
-        self.polder = peers.Polder(build)
-        self.name, self.threads, self.pids = name, {}, []
-        self.waits, self.turns, self.frozen_ns = [], [], 0
-        try:
-            self.fill(folder, wishes)
-        except BaseException:
-            self.close()
-            raise
+    """What the turns of one platform came to."""
 
-    def fill(self, folder, wishes):
-        for image in ("hog", "waker"):
-            self.polder.run("image", "add", image, "--firmware", os.path.join(folder, image))
-        for vm, image, wish in VMS:
-            self.polder.run("run", "--detach", "--name", vm, "--memory", "16M", "--network", "none",
-                            *(wish if wishes else []), image)
-            peers.wait_for_byte(self.polder.log(vm))
-            # The crowd is for the measured turns only, and must not depend on who is crowded out to end.
-            self.pids.append(self.polder.qemu_pid(vm))
-            os.kill(self.pids[-1], signal.SIGSTOP)
-        if wishes:
-            self.polder.run("strategy", "apply", "scheduling", STRATEGY)
-            time.sleep(0.5)  # some rounds of the agent
-        self.threads = {vm: Thread(self.polder.qemu_pid(vm)) for vm, _image, _wish in VMS}
-        self.notes = sorted({note for vm, _image, _wish in VMS
-                             for note in json.loads(self.polder.run("show", vm, "--json"))["status"]["notes"]})
+    def __init__(self, crowd):
+        self.crowd, self.name = crowd, crowd.name
+        self.wall, self.ran, self.waits, self.gap = [], [], [], 0
 
-    def pause(self):
-        for pid in self.pids:
-            os.kill(pid, signal.SIGSTOP)
-
-    def resume(self):
-        for pid in self.pids:
-            os.kill(pid, signal.SIGCONT)
-
-    def measure(self):
-        """A turn: resumed, SECONDS of it counted, paused."""
-        os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(50))
-        self.resume()
-        try:
-            return self.look()
-        finally:
-            self.pause()
-            os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
-
-    def look(self):
-        time.sleep(0.5)
-        for thread in self.threads.values():
-            if thread.file is None:
-                thread.settle()
-        wakers = [thread for vm, thread in self.threads.items() if vm.startswith("wake")]
-        last = [thread.read() for thread in wakers]
-        began, before = time.monotonic_ns(), {vm: thread.read() for vm, thread in self.threads.items()}
-        seen, moved, look = dict(before), {vm: began for vm in before}, began
-        while time.monotonic_ns() - began < SECONDS * 1e9:
-            time.sleep(PICKS_MS / 1000)
-            for number, thread in enumerate(wakers):
-                now = thread.read()
-                turns, waited = now[2] - last[number][2], now[1] - last[number][1]
-                if turns:  # of several turns between two looks, all of the wait counts as one's
-                    self.waits += [waited] + [0] * (turns - 1)
-                last[number] = now
-            if time.monotonic_ns() - look > 20_000_000:
-                look = time.monotonic_ns()
-                for vm, thread in self.threads.items():
-                    now = thread.read()
-                    if now[0] != seen[vm][0]:
-                        seen[vm], moved[vm] = now, look
-                    elif not vm.startswith("wake"):
-                        self.frozen_ns = max(self.frozen_ns, look - moved[vm])
-        wall = time.monotonic_ns() - began
-        ran = {vm: thread.read()[0] - before[vm][0] for vm, thread in self.threads.items()}
-        self.turns.append((wall, ran))
+    def turn(self, tracer):
+        wall, ran, traces = self.crowd.measure(SECONDS, tracer)
+        self.wall.append(wall)
+        self.ran.append(ran)
+        self.waits.append([wait for vm, trace in traces.items() if vm.startswith("wake") for wait in trace.waits])
+        self.gap = max([self.gap, *(gap for vm, trace in traces.items() if not vm.startswith("wake") for gap in trace.gaps)])
         return sum(ran.values()) / wall
 
-    def close(self):
-        for thread in self.threads.values():
-            thread.close()
-        for pid in self.pids:
-            os.kill(pid, signal.SIGKILL)
-        self.polder.close()
+    def share(self, vm):
+        """Of one CPU, over all turns."""
+        return sum(ran[vm] for ran in self.ran) / sum(self.wall)
+
+    def percentile(self, percent):
+        return measure.percentile([wait for waits in self.waits for wait in waits], percent / 100)
 
 
-def share_errors(turns):
-    """{VM: percentage points of the host's CPUs between what it got and what it is entitled to}."""
-    wall = sum(turn[0] for turn in turns)
-    ran = {vm: sum(turn[1][vm] for turn in turns) for vm, _image, _wish in VMS}
-    weights = {vm: int(wish[1]) for vm, _image, wish in VMS if wish[0] == "--cpu-weight"}
-    pool = sum(ran[vm] for vm in weights)
-    wanted = {vm: pool * weight / sum(weights.values()) for vm, weight in weights.items()}
-    wanted["cap-20"] = 0.2 * wall
-    errors = {vm: 100 * (ran[vm] - want) / wall / os.cpu_count() for vm, want in wanted.items()}
-    errors["keep-30"] = 100 * min(0, ran["keep-30"] - 0.3 * wall) / wall / os.cpu_count()
-    return errors
+def dues(side):
+    """{VM: part of a CPU it is due} of what the VMs got in all: the reserved, the limited, the rest by weight."""
+    wish = {vm: dict(zip(wishes[::2], wishes[1::2])) for vm, _image, wishes in VMS if not vm.startswith("wake")}
+    part = {vm: float(given["--cpu-reserve"][:-1]) / 100 for vm, given in wish.items() if "--cpu-reserve" in given}
+    part |= {vm: float(given["--cpu-limit"][:-1]) / 100 for vm, given in wish.items() if "--cpu-limit" in given}
+    rest = {vm: int(given["--cpu-weight"]) for vm, given in wish.items() if vm not in part}
+    pool = sum(side.share(vm) for vm in rest)
+    return part | {vm: pool * weight / sum(rest.values()) for vm, weight in rest.items()}
+
+
+def tell_side(report, side, wishes):
+    for percent in PERCENTILES:
+        report.figure(f"wake-up of the latency class, p{percent:g}", side.name, side.percentile(percent) * 1e6, "µs",
+                      runs=sum(map(len, side.waits)))
+    report.figure("longest a runnable VM stood still", side.name, side.gap * 1e3, "ms",
+                  (PERIOD_MS, True) if wishes else None)
+
+
+def tell_shares(report, side):
+    errors = {}
+    for vm, due in dues(side).items():
+        error = 100 * (side.share(vm) - due)
+        errors[vm] = min(error, 0) if vm.startswith("keep") else error
+        report.figure(f"share of {vm} ({100 * due:.1f} % of a CPU) off its due", side.name, errors[vm], "pp")
+    report.figure("share off its due, the worst", side.name, max(map(abs, errors.values())), "pp", (1, True))
+
+
+def tell_beside(report, default, side):
+    ratios = [measure.percentile(one, 0.999) / max(measure.percentile(other, 0.999), 1e-6)
+              for one, other in zip(default.waits, side.waits) if one and other]
+    report.figure("wake-up p99.9 over all turns, default over it", side.name,
+                  default.percentile(99.9) / max(side.percentile(99.9), 1e-6), "×", (20, False))
+    if ratios:
+        low, high = measure.interval(ratios)
+        report.add({"what": "wake-up p99.9 turn by turn, default over it", "side": side.name, "unit": "×",
+                    "runs": len(ratios), "median": measure.median(ratios), "low": low, "high": high}, None)
+    losses = [100 * (1 - (sum(ran.values()) / wall) / (sum(before.values()) / base))
+              for ran, wall, before, base in zip(side.ran, side.wall, default.ran, default.wall)]
+    low, high = measure.interval(losses)
+    # Lost is what the interval excludes not to be.
+    report.add({"what": "CPU time of all VMs lost", "side": side.name, "unit": "%", "runs": len(losses),
+                "median": measure.median(losses), "low": low, "high": high}, None)
+    report.figure("… at least", side.name, max(low, 0), "%", (2, True))
+
+
+# ---- What the lab says of it ----
+
+def calibrate(build, kind, tracer):
+    """(s a waker runs each time, s a wake-up takes at least): on VMs that are not the ones compared."""
+    jobs, least = [], 0
+    for name, vms in CALIBRATION.items():
+        crowd = vcpus.Crowd(build, name, vms, kind)
+        try:
+            _wall, ran, traces = crowd.measure(SECONDS, tracer)
+        finally:
+            crowd.close()
+        waits = traces["wake"].waits
+        if not waits:
+            continue
+        jobs.append(ran["wake"] / len(waits))
+        least = measure.median(waits) if name == "alone" else least
+    return (max(jobs) if jobs else 0), least
+
+
+def workload(job_s, least_s, wishes):
+    """The same VMs for the lab. A wake-up's own time is a switch's."""
+    vms = []
+    for vm, image, given in VMS:
+        told = {"name": vm}
+        if wishes:
+            told |= {name.removeprefix("--cpu-"): int(value) if value.isdigit() else value
+                     for name, value in zip(given[::2], given[1::2])}
+        if image == "hog":
+            told["run"] = 1000000
+        else:
+            told |= {"run": max(round(job_s * 1e6), 1), "timer": {"ref": vm, "period": round(vcpus.WAKER_PERIOD_S * 1e6)}}
+        vms.append(told)
+    return {"global": {"duration": SIMULATED_S},
+            "topology": {"cpus": os.cpu_count(), "switch_us": round(least_s * 1e6, 3)}, "vms": vms}
+
+
+def predict(build, side, job_s, least_s, strategy):
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        json.dump(workload(job_s, least_s, strategy != "kernel"), file)
+        file.flush()
+        out = subprocess.run([os.path.join(build, "bench", "scheduling_predict"), file.name, strategy, str(SIMULATED_S),
+                              str(SIMULATED_SEEDS)], check=True, stdout=subprocess.PIPE).stdout
+    return json.loads(out)
+
+
+def tell_prediction(report, side, said, least_s):
+    errors = {vm: 100 * (side.share(vm) - said["shares"][vm]) for vm, _image, _wishes in VMS}
+    worst = max(errors, key=lambda vm: abs(errors[vm]))
+    report.note(f"{side.name}: shares live and simulated: " + ", ".join(
+        f"{vm} {100 * side.share(vm):.1f} {100 * said['shares'][vm]:.1f}" for vm in errors))
+    report.figure(f"share, simulated off live: the worst ({worst})", side.name, abs(errors[worst]), "pp", (1, True))
+    p99s = [measure.percentile(waits, 0.99) * 1e6 for waits in side.waits if waits]
+    low, high = measure.interval(p99s)
+    p99 = (said["wakeup_s"]["p99"] + least_s) * 1e6
+    report.add({"what": "wake-up p99, live", "side": side.name, "unit": "µs", "runs": len(p99s),
+                "median": measure.median(p99s), "low": low, "high": high}, None)
+    report.figure("wake-up p99, simulated", side.name, p99, "µs")
+    report.figure(f"… within the interval of {len(p99s)} live turns", side.name, float(low <= p99 <= high), "", (1, False))
 
 
 def run(build, runs, report):
     if os.geteuid():
         report.note("live scheduling: needs root; left out")
         return
-    sides = []
-    folder = peers.tempfile.mkdtemp(prefix="polder-live-")
-    for image, code in (("hog", HOG), ("waker", WAKER)):
-        with open(os.path.join(folder, image), "wb") as out:
-            out.write(firmware(code))
-    os.chmod(folder, 0o755)
     # Whatever ends this, no hog stays.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    tracer, sides = wakeups.Tracer(), []
     try:
-        for name, wishes in (("default", False), ("polder", True)):
-            sides.append(Side(build, folder, name, wishes))
-        ratios = []
-        for _turn in range(runs):
-            default, polder = (side.measure() for side in sides)
-            ratios.append(100 * (1 - polder / default))
-        tell(report, *sides, ratios)
+        with vcpus.accelerator() as kind:
+            report.note(f"vCPU threads are {kind.upper()}'s")
+            job_s, least_s = calibrate(build, kind, tracer)
+            report.note(f"calibrated: a waker runs {job_s * 1e6:.0f} µs each time, a wake-up takes {least_s * 1e6:.1f} µs")
+            sides.append(Side(vcpus.Crowd(build, "default", [(vm, image, []) for vm, image, _wishes in VMS], kind)))
+            sides += [Side(vcpus.Crowd(build, strategy, VMS, kind, strategy)) for strategy in STRATEGIES]
+            for _turn in range(max(runs, RUNS_LEAST)):
+                for side in sides:
+                    side.turn(tracer)
+            notes = {side.name: side.crowd.notes() for side in sides}
     finally:
         for side in sides:
-            side.close()
-        peers.shutil.rmtree(folder, ignore_errors=True)
-
-
-def tell(report, default, polder, losses):
-    for side in (default, polder):
-        for percent in (50, 99, 99.9):
-            report.figure(f"wake-up of the latency class, p{percent:g}", side.name,
-                          measure.percentile(side.waits, percent / 100) / 1e3, "µs", runs=len(side.waits))
-        report.figure("longest a hog stood still", side.name, side.frozen_ns / 1e6, "ms",
-                      (PERIOD_NS / 1e6, True) if side is polder else None)
-    tail = [measure.percentile(side.waits, 0.999) for side in (default, polder)]
-    report.figure("wake-up p99.9, default over polder", "ratio", tail[0] / max(tail[1], 1), "×", (20, False))
-    errors = share_errors(polder.turns)
-    for vm, error in errors.items():
-        report.figure(f"share of {vm} off its due", "polder", error, "pp")
-    report.figure("share off its due, the worst", "polder", max(abs(error) for error in errors.values()), "pp", (1, True))
-    low, high = measure.interval(losses)
-    report.add({"what": "CPU time of all VMs lost", "side": "polder", "unit": "%", "runs": len(losses),
-                "median": measure.median(losses), "low": low, "high": high}, (2, True))
-    for note in polder.notes:
-        report.note(note)
+            side.crowd.close()
+        tracer.close()
+    for side in sides:
+        tell_side(report, side, side is not sides[0])
+        if side is not sides[0]:
+            tell_shares(report, side)
+            tell_beside(report, sides[0], side)
+        said = predict(build, side, job_s, least_s, "kernel" if side is sides[0] else side.name)
+        tell_prediction(report, side, said, least_s)
+        for note in notes[side.name]:
+            report.note(f"{side.name}: {note}")
 
 
 if __name__ == "__main__":

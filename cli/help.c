@@ -18,6 +18,7 @@ const struct fact common_statuses[] = {
 const struct fact environment[] = {
 	{ "POLDER_SOCKET", "As --socket." },
 	{ "POLDER_ROOT", "As --root." },
+	{ "POLDER_ACCELERATOR", "kvm or tcg, whatever a daemon's self-test of KVM says when it starts." },
 	{ "POLDER_NO_START", "When set, no daemon is started." },
 	{ NULL, NULL },
 };

@@ -2,21 +2,29 @@
 
 #include "core/scheduling/scheduling.h"
 
-#define LEVEL_BITS 8 /* of the level are a fraction of a nanosecond: 400 days at weight 1 still fit */
-#define LEVEL_MAX  INT64_MAX
-#define PER_MILLE  1000
+#define LEVEL_BITS  8 /* of the level are a fraction of a nanosecond: 400 days at weight 1 still fit */
+#define LEVEL_MAX   INT64_MAX
+#define PER_MILLE   1000
+#define STEP_PART   50
+#define FORGET_PART 8
 
-/* What it gets at this level, ns for a weight of 2^LEVEL_BITS. */
+/* What the level alone gives, ns for a weight of 2^LEVEL_BITS; at most `most`. */
+static int64_t by_weight(int64_t weight, int64_t level, int64_t most)
+{
+	int64_t whole = level >> LEVEL_BITS, rest = level & ((1 << LEVEL_BITS) - 1), share;
+
+	if (whole >= most / weight + 1)
+		return most;
+	share = whole * weight + (rest * weight >> LEVEL_BITS);
+	return share < most ? share : most;
+}
+
 static int64_t at_level(const struct scheduling_claim *claim, int64_t level)
 {
-	int64_t weight = claim->weight, whole = level >> LEVEL_BITS, rest = level & ((1 << LEVEL_BITS) - 1);
-	int64_t least = claim->least_ns < claim->most_ns ? claim->least_ns : claim->most_ns, share;
+	int64_t least = claim->least_ns < claim->most_ns ? claim->least_ns : claim->most_ns;
+	int64_t share = by_weight(claim->weight, level, claim->most_ns);
 
-	if (whole >= claim->most_ns / weight + 1)
-		return claim->most_ns;
-	share = whole * weight + (rest * weight >> LEVEL_BITS);
-	share = share > least ? share : least;
-	return share < claim->most_ns ? share : claim->most_ns;
+	return share > least ? share : least;
 }
 
 static bool fits(const struct scheduling_claim *claims, size_t n, int64_t level, int64_t capacity_ns)
@@ -45,35 +53,64 @@ void scheduling_entitle(struct scheduling_claim *claims, size_t n, int64_t capac
 		else
 			high = level;
 	}
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
+		int64_t fair = by_weight(claims[i].weight, low, INT64_MAX / 2);
+
 		claims[i].due_ns = at_level(&claims[i], low);
+		claims[i].fair_ns = fair > claims[i].least_ns ? fair : claims[i].least_ns;
+	}
 }
 
-int64_t scheduling_lag(int64_t lag_ns, int64_t due_ns, int64_t got_ns)
+static int64_t lag_after(int64_t lag_ns, const struct scheduling_claim *claim, int64_t got_ns)
 {
-	lag_ns += due_ns - got_ns;
+	if (!claim->most_ns) /* it slept: nothing is owed for ever */
+		return lag_ns - lag_ns / FORGET_PART;
+	lag_ns += claim->due_ns - got_ns;
 	if (lag_ns > SCHEDULING_LAG_MAX_NS)
 		return SCHEDULING_LAG_MAX_NS;
 	return lag_ns < -SCHEDULING_LAG_MAX_NS ? -SCHEDULING_LAG_MAX_NS : lag_ns;
 }
 
-uint32_t scheduling_corrected(uint32_t weight, int64_t lag_ns, int64_t due_ns, int64_t stretch_ns)
+static int64_t corrected(uint32_t weight, int64_t lag_ns, int64_t due_ns, int64_t stretch_ns)
 {
-	int64_t rate, factor, corrected;
+	int64_t rate, factor, behind = lag_ns < 0 ? -lag_ns : lag_ns;
 
-	if (due_ns <= 0)
+	if (due_ns <= 0 || behind < SCHEDULING_LAG_QUIET_NS)
 		return weight;
 	/* Per mille of a CPU that it is due; then its lag as a part of what that is worth in SCHEDULING_LAG_GAIN_NS. */
 	rate = due_ns * PER_MILLE / stretch_ns;
 	rate = rate < 1 ? 1 : rate;
-	factor = (lag_ns < 0 ? -lag_ns : lag_ns) * PER_MILLE / (SCHEDULING_LAG_GAIN_NS / PER_MILLE * rate) + PER_MILLE;
+	factor = behind * PER_MILLE / (SCHEDULING_LAG_GAIN_NS / PER_MILLE * rate) + PER_MILLE;
 	if (factor > SCHEDULING_LAG_FACTOR * PER_MILLE)
 		factor = SCHEDULING_LAG_FACTOR * PER_MILLE;
 	if (lag_ns < 0)
-		corrected = ((int64_t)weight * PER_MILLE + factor / 2) / factor;
-	else
-		corrected = ((int64_t)weight * factor + PER_MILLE / 2) / PER_MILLE;
-	if (corrected < 1)
-		return 1;
-	return corrected > SCHEDULING_WEIGHT_MAX ? SCHEDULING_WEIGHT_MAX : (uint32_t)corrected;
+		return ((int64_t)weight * PER_MILLE + factor / 2) / factor;
+	return ((int64_t)weight * factor + PER_MILLE / 2) / PER_MILLE;
+}
+
+/* Powers of two, so that it does not change with every breath. */
+static int64_t lift(const struct scheduling_claim *claim, int64_t got_ns)
+{
+	int64_t factor = 1;
+
+	while (factor < SCHEDULING_LIFT_MAX && got_ns <= claim->fair_ns / (2 * factor))
+		factor *= 2;
+	return factor;
+}
+
+uint32_t scheduling_correct(struct scheduling_share *share, const struct scheduling_claim *claim, int64_t got_ns,
+			    int64_t stretch_ns, bool latency)
+{
+	int64_t weight, change;
+
+	share->lag_ns = lag_after(share->lag_ns, claim, got_ns);
+	weight = corrected(claim->weight, share->lag_ns, claim->due_ns, stretch_ns);
+	if (latency && share->lag_ns > -SCHEDULING_LAG_QUIET_NS)
+		weight *= lift(claim, got_ns);
+	weight = weight < 1 ? 1 : weight > SCHEDULING_WEIGHT_MAX ? SCHEDULING_WEIGHT_MAX : weight;
+	change = weight > share->weight ? weight - share->weight : share->weight - weight;
+	if (share->wished != claim->weight || change > share->weight / STEP_PART)
+		share->weight = (uint32_t)weight;
+	share->wished = claim->weight;
+	return share->weight;
 }

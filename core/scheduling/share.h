@@ -1,19 +1,21 @@
 /* Shares: what each vCPU is due of the time there is, and weights corrected by what it got. Whole numbers only. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 /* What one vCPU may claim of a stretch of time, ns. */
 struct scheduling_claim {
 	uint32_t weight;  /* 1 … SCHEDULING_WEIGHT_MAX */
-	int64_t least_ns; /* reserved; counts as far as it is wanted */
+	int64_t least_ns; /* reserved; due as far as it is wanted */
 	int64_t most_ns;  /* wanted, limited: the least of the two, and of the stretch; ≥ 0 */
 	int64_t due_ns;   /* out */
+	int64_t fair_ns; /* out: what it would have been due had it wanted everything, its limit aside; may be beyond the stretch */
 };
 
 /* scheduling_entitle(claims, n, capacity_ns): water-filling, the weighted max-min fair shares (D. Bertsekas, R. Gallager,
- * "Data Networks", 1992, 6.5.2; with weights, and floors): due = min(most, max(least, level × weight) with one level for
+ * "Data Networks", 1992, 6.5.2; with weights, and floors): due = min(most, max(least, level × weight)) with one level for
  * all, the highest for which the sum is at most the capacity. Reservations that exceed the capacity are due all the
  * same. O(n × 64). The sum falls short of the capacity by less than n × weight ÷ 256 ns. */
 void scheduling_entitle(struct scheduling_claim *claims, size_t n, int64_t capacity_ns);
@@ -21,15 +23,28 @@ void scheduling_entitle(struct scheduling_claim *claims, size_t n, int64_t capac
 /* Correction: a kernel keeps weights on each of its CPUs and evens out CPUs only roughly, so that on the emptier of two
  * CPUs everyone gets more than its share for as long as that lasts. Whoever has fallen behind what it was due gets more
  * weight, whoever is ahead gets less, until the sums agree (integral control; what distributed weighted round-robin does
- * with rounds: T. Li, D. Baumberger, S. Hahn, PPoPP 2009). */
+ * with rounds: T. Li, D. Baumberger, S. Hahn, PPoPP 2009). So reservations are kept by weight as well.
+ *
+ * Lift: one with a latency target that uses less than its fair share weighs as much more as would bring it to that share:
+ * woken, it comes first, and owes little for having run. Should it begin to use more, the lift is gone at the next
+ * correction, and what it took too much is its lag (a bounded form of borrowed virtual time: K. Duda, D. Cheriton, SOSP
+ * 1999). */
 #define SCHEDULING_LAG_MAX_NS \
 	500000000 /* more is forgotten: a stretch in which nothing helped is not made good for ever */
-#define SCHEDULING_LAG_GAIN_NS 100000000 /* behind by as much as it is due in this time: weight × 2; ahead: ÷ 2 */
-#define SCHEDULING_LAG_FACTOR  16        /* weights stay within 1/16 and 16 times what is wished */
+#define SCHEDULING_LAG_GAIN_NS  100000000 /* behind by as much as it is due in this time: weight × 2; ahead: ÷ 2 */
+#define SCHEDULING_LAG_QUIET_NS 2000000   /* less is the counters' own grain */
+#define SCHEDULING_LAG_FACTOR   16        /* weights stay within 1/16 and 16 times what is wished, the lift aside */
+#define SCHEDULING_LIFT_MAX     16
+#define SCHEDULING_CORRECT_NS   100000000 /* from one correction to the next */
 
-/* scheduling_lag(lag_ns, due_ns, got_ns): the lag after a stretch: > 0 is behind. */
-int64_t scheduling_lag(int64_t lag_ns, int64_t due_ns, int64_t got_ns);
+/* What is kept of a vCPU from one correction to the next; zero at first. */
+struct scheduling_share {
+	int64_t lag_ns;          /* > 0: behind */
+	uint32_t wished, weight; /* 0: not corrected yet */
+};
 
-/* scheduling_corrected(weight, lag_ns, due_ns, stretch_ns): the weight for the next stretch, 1 … SCHEDULING_WEIGHT_MAX, of
- * one that was due `due_ns` of the last `stretch_ns` > 0. */
-uint32_t scheduling_corrected(uint32_t weight, int64_t lag_ns, int64_t due_ns, int64_t stretch_ns);
+/* scheduling_correct(share, claim, got_ns, stretch_ns, latency): the weight for the next stretch, 1 … SCHEDULING_WEIGHT_MAX.
+ * claim: entitled, of the stretch that is over, 0 < stretch_ns; got_ns: what it ran of it. latency: it has a target. A
+ * change of less than a fiftieth is not made, so that a balanced host is left alone. */
+uint32_t scheduling_correct(struct scheduling_share *share, const struct scheduling_claim *claim, int64_t got_ns,
+			    int64_t stretch_ns, bool latency);

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "daemon/agent/cpu_round.h"
+#include "daemon/agent/cpu_shares.h"
 #include "daemon/model/error.h"
 #include "daemon/model/source.h"
 #include "daemon/store/cache.h"
@@ -20,7 +21,8 @@
 struct cpu_control {
 	struct cpu_control_config config;
 	char *run;
-	struct cpu *cpu;         /* the worker's while a round is under way */
+	struct cpu *cpu; /* the worker's while a round is under way */
+	struct cpu_shares *shares;
 	struct cpu_round *round; /* under way; NULL: none */
 	struct store_cache *choices;
 	gboolean choices_ready, choice_stale;
@@ -193,6 +195,7 @@ static struct cpu_round *prepare(struct cpu_control *control)
 	g_ptr_array_sort(round->vms, compare_vms);
 	add_gone(control, round, live);
 	round->cpu = &control->cpu;
+	round->shares = control->shares;
 	round->run = control->run;
 	round->strategy = control->strategy;
 	round->values = &control->values;
@@ -327,6 +330,7 @@ struct cpu_control *cpu_control_new(const struct cpu_control_config *config)
 
 	control->config = *config;
 	control->run = g_build_filename(config->dirs->run, "vm", NULL);
+	control->shares = cpu_shares_new();
 	control->applied = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 	use_default(control);
 	control->choices = store_cache_new(config->store, STRATEGY_PREFIX, &choice_funcs, control);
@@ -343,6 +347,7 @@ void cpu_control_free(struct cpu_control *control)
 		g_main_context_iteration(g_main_context_get_thread_default(), TRUE);
 	store_cache_free(control->choices);
 	cpu_close(control->cpu);
+	cpu_shares_free(control->shares);
 	g_hash_table_unref(control->applied);
 	g_free(control->figures);
 	g_free(control->run);

@@ -3,9 +3,12 @@
 #include <json-glib/json-glib.h>
 #include <string.h>
 
+#include "core/scheduling/share.h"
+#include "daemon/agent/cpu_shares.h"
 #include "daemon/agent/lifecycle.h"
 
-#define PERIOD_NS 100000000 /* of limits, and of reservations without a latency target */
+#define PERIOD_NS  100000000 /* of limits, and of reservations without a latency target */
+#define STRETCH_NS 1000000000
 
 static void round_vm_free(gpointer data)
 {
@@ -65,6 +68,13 @@ static struct scheduling_entity entity_of(const struct cpu_round_vm *vm)
 		entity.runtime_ns = entity.period_ns * (gint64)MIN(vm->reserve_percent, most) / (gint64)most;
 	}
 	return entity;
+}
+
+gint64 cpu_round_reserved_ns(const struct cpu_round_vm *vm, gint64 stretch_ns)
+{
+	guint64 most = (guint64)vm->n_vcpus * 100;
+
+	return stretch_ns / (gint64)most * (gint64)MIN(vm->reserve_percent, most);
 }
 
 static guint count_vcpus(const struct cpu_round *round)
@@ -213,19 +223,31 @@ static void note_report(const struct cpu_round *round, struct cpu_round_vm *vm, 
 	}
 }
 
-static void run_vm(struct cpu_round *round, struct cpu_round_vm *vm)
+static struct cpu_target target_of(const struct cpu_round_vm *vm)
 {
-	const struct cpu_target target = { .vm = vm->name, .pid = vm->pid, .vcpus = vm->vcpus, .n_vcpus = vm->n_vcpus };
+	return (struct cpu_target) { .vm = vm->name, .pid = vm->pid, .vcpus = vm->vcpus, .n_vcpus = vm->n_vcpus };
+}
+
+static void read_usage(struct cpu_round *round)
+{
+	for (guint i = 0; i < round->vms->len; i++) {
+		struct cpu_round_vm *vm = round->vms->pdata[i];
+		const struct cpu_target target = target_of(vm);
+
+		vm->usage = g_new0(struct cpu_usage, vm->n_vcpus);
+		cpu_read(*round->cpu, &target, vm->usage);
+	}
+}
+
+static void apply(struct cpu_round *round, struct cpu_round_vm *vm)
+{
+	const struct cpu_target target = target_of(vm);
 	struct cpu_report report = { 0 };
 
-	if (round->apply && cpu_apply(*round->cpu, &target, vm->knobs, 0, &report) != CPU_VM_GONE) {
-		vm->applied = TRUE;
-		note_report(round, vm, &report);
-	}
-	if (!round->read)
+	if (cpu_apply(*round->cpu, &target, vm->knobs, 0, &report) == CPU_VM_GONE)
 		return;
-	vm->usage = g_new0(struct cpu_usage, vm->n_vcpus);
-	cpu_read(*round->cpu, &target, vm->usage);
+	vm->applied = TRUE;
+	note_report(round, vm, &report);
 }
 
 void cpu_round_run(struct cpu_round *round)
@@ -244,23 +266,42 @@ void cpu_round_run(struct cpu_round *round)
 	if (!round->vms->len || (!round->apply && !round->read))
 		return;
 	project_all(round);
+	read_usage(round);
+	if (!round->apply)
+		return;
+	cpu_shares_correct(round->shares, round, g_get_monotonic_time() * 1000);
 	for (guint i = 0; i < round->vms->len; i++)
-		run_vm(round, round->vms->pdata[i]);
+		apply(round, round->vms->pdata[i]);
 }
 
 /* ---- Figures ---- */
 
-/* Its part of the host's CPUs if all wanted to run at once: by weight, never more than a CPU or its limit. */
-static double entitlement(const struct cpu_round *round, const struct scheduling_knobs *knobs, double weights)
+/* What each is due of the host's CPUs if all wanted to run at once, in round->vms' order, of a stretch of STRETCH_NS. */
+static struct scheduling_claim *entitle(const struct cpu_round *round)
 {
-	double most = knobs->quota_ns ? MIN(100.0 * (double)knobs->quota_ns / (double)knobs->period_ns, 100.0) : 100.0;
-	double weight = knobs->weight ? knobs->weight : SCHEDULING_WEIGHT_NORMAL;
+	struct scheduling_claim *claims = g_new0(struct scheduling_claim, MAX(count_vcpus(round), 1));
+	guint n = 0;
 
-	return weights > 0 ? MIN(100.0 * round->n_cpus * weight / weights, most) : most;
+	for (guint v = 0; v < round->vms->len; v++) {
+		const struct cpu_round_vm *vm = round->vms->pdata[v];
+
+		for (guint i = 0; i < vm->n_vcpus; i++, n++) {
+			const struct scheduling_knobs *knobs = &vm->knobs[i];
+
+			claims[n].weight = vm->weight;
+			claims[n].least_ns = cpu_round_reserved_ns(vm, STRETCH_NS);
+			claims[n].most_ns = STRETCH_NS;
+			if (knobs->quota_ns)
+				claims[n].most_ns = MIN(STRETCH_NS, STRETCH_NS / 1000 * (knobs->quota_ns / 1000) /
+									    (knobs->period_ns / 1000) * 1000);
+		}
+	}
+	scheduling_entitle(claims, n, (gint64)STRETCH_NS * round->n_cpus);
+	return claims;
 }
 
-static void print_vcpu(JsonBuilder *builder, const struct cpu_round *round, const struct cpu_round_vm *vm, guint i,
-		       double weights)
+static void print_vcpu(JsonBuilder *builder, const struct cpu_round_vm *vm, guint i,
+		       const struct scheduling_claim *claim)
 {
 	const struct {
 		const char *name;
@@ -268,7 +309,8 @@ static void print_vcpu(JsonBuilder *builder, const struct cpu_round *round, cons
 	} numbers[] = {
 		{ "vcpu", i },
 		{ "thread", (guint64)vm->vcpus[i] },
-		{ "weight", vm->knobs[i].weight },
+		{ "weight", vm->weight },
+		{ "corrected_weight", vm->knobs[i].weight },
 		{ "run_ns", vm->usage[i].run_ns },
 		{ "ready_ns", vm->usage[i].ready_ns },
 		{ "slices", vm->usage[i].slices },
@@ -284,21 +326,8 @@ static void print_vcpu(JsonBuilder *builder, const struct cpu_round *round, cons
 		json_builder_add_int_value(builder, (gint64)numbers[k].value);
 	}
 	json_builder_set_member_name(builder, "entitlement_percent");
-	json_builder_add_double_value(builder, entitlement(round, &vm->knobs[i], weights));
+	json_builder_add_double_value(builder, 100.0 * (double)claim->due_ns / STRETCH_NS);
 	json_builder_end_object(builder);
-}
-
-static double sum_weights(const struct cpu_round *round)
-{
-	double sum = 0;
-
-	for (guint i = 0; i < round->vms->len; i++) {
-		const struct cpu_round_vm *vm = round->vms->pdata[i];
-
-		for (guint k = 0; k < vm->n_vcpus; k++)
-			sum += vm->knobs[k].weight ? vm->knobs[k].weight : SCHEDULING_WEIGHT_NORMAL;
-	}
-	return sum;
 }
 
 static void print_mechanisms(JsonBuilder *builder, struct cpu *cpu)
@@ -324,7 +353,8 @@ char *cpu_round_print(const struct cpu_round *round, gint64 now_us)
 {
 	g_autoptr(JsonBuilder) builder = json_builder_new();
 	g_autoptr(JsonNode) root = NULL;
-	double weights = sum_weights(round);
+	g_autofree struct scheduling_claim *claims = entitle(round);
+	guint n = 0;
 
 	json_builder_begin_object(builder);
 	json_builder_set_member_name(builder, "time_us");
@@ -339,7 +369,7 @@ char *cpu_round_print(const struct cpu_round *round, gint64 now_us)
 		const struct cpu_round_vm *vm = round->vms->pdata[i];
 
 		for (guint k = 0; k < vm->n_vcpus; k++)
-			print_vcpu(builder, round, vm, k, weights);
+			print_vcpu(builder, vm, k, &claims[n++]);
 	}
 	json_builder_end_array(builder);
 	print_mechanisms(builder, *round->cpu);

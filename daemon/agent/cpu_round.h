@@ -19,10 +19,13 @@ struct cpu_round_vm {
 	gboolean applied;
 };
 
+struct cpu_shares;
+
 struct cpu_round {
 	/* in */
-	struct cpu **cpu; /* the host's; made by the first round, which also repairs */
-	const char *run;  /* directory of the run directories */
+	struct cpu **cpu;          /* the host's; made by the first round, which also repairs */
+	struct cpu_shares *shares; /* what came of weights so far; borrowed */
+	const char *run;           /* directory of the run directories */
 	const struct scheduling_strategy *strategy;
 	const struct strategy_values *values;
 	gboolean chosen; /* somebody chose the strategy: it is more than the kernel's own way */
@@ -41,6 +44,9 @@ struct cpu_round {
 struct cpu_round *cpu_round_new(void);
 void cpu_round_free(struct cpu_round *round);
 struct cpu_round_vm *cpu_round_add(struct cpu_round *round, const char *name, const pid_t *vcpus, guint n_vcpus);
+
+/* cpu_round_reserved_ns(vm, stretch_ns): what each of its vCPUs has reserved of a stretch of time. */
+gint64 cpu_round_reserved_ns(const struct cpu_round_vm *vm, gint64 stretch_ns);
 
 /* cpu_round_run(round): blocks. */
 void cpu_round_run(struct cpu_round *round);

@@ -286,6 +286,7 @@ static JsonObject *cpu_schema(void)
 	add(vcpu, "vm", schema_typed("string", NULL));
 	for (const char *const *count = counts; *count; count++)
 		add(vcpu, *count, int64(NULL));
+	add(vcpu, "corrected_weight", int64("At work: the weight, corrected by what the vCPU got so far."));
 	add(vcpu, "entitlement_percent", number("Of one CPU, were all to run at once."));
 	add(mechanism, "name", schema_typed("string", NULL));
 	add(mechanism, "works", schema_typed("boolean", NULL));

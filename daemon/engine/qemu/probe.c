@@ -7,6 +7,8 @@
 #include "daemon/engine/qemu/kvm.h"
 #include "daemon/model/error.h"
 
+#define ACCELERATOR_VARIABLE "POLDER_ACCELERATOR"
+
 static char *qemu_version(const char *binary)
 {
 	char *argv[] = { (char *)binary, (char *)"--version", NULL };
@@ -44,6 +46,28 @@ static gboolean vm_user_can_open(gint64 *gid)
 	return *gid > 0 || (st.st_mode & 0006) == 0006;
 }
 
+/* What the self-test says, unless the operator knows better. */
+static void judge_kvm(struct host *host, struct kvm_verdict *verdict)
+{
+	const char *wanted = g_getenv(ACCELERATOR_VARIABLE);
+	g_autofree char *said = NULL;
+
+	kvm_self_test(KVM_DEVICE, KVM_TEST_DEADLINE_MS, verdict);
+	if (!wanted || !*wanted)
+		return;
+	if (g_str_equal(wanted, "tcg")) {
+		verdict->usable = FALSE;
+	} else if (g_str_equal(wanted, "kvm")) {
+		verdict->usable = verdict->long_us > 0; /* its guests ran, however slowly */
+	} else {
+		append(&host->limits,
+		       g_strdup_printf(ACCELERATOR_VARIABLE " is '%.20s' and ignored: use kvm or tcg", wanted));
+		return;
+	}
+	said = verdict->reason;
+	verdict->reason = g_strdup_printf(ACCELERATOR_VARIABLE "=%s; %s", wanted, said);
+}
+
 gboolean qemu_probe(struct engine *base, struct host *host, GError **error)
 {
 	struct qemu_engine *engine = (struct qemu_engine *)base;
@@ -61,7 +85,7 @@ gboolean qemu_probe(struct engine *base, struct host *host, GError **error)
 			    engine->binary, engine->binary);
 		return FALSE;
 	}
-	kvm_self_test(KVM_DEVICE, KVM_TEST_DEADLINE_MS, &verdict);
+	judge_kvm(host, &verdict);
 	if (verdict.usable && !vm_user_can_open(&kvm_gid)) {
 		verdict.usable = FALSE;
 		g_free(verdict.reason);

@@ -22,13 +22,19 @@ static void check_due(struct scheduling_claim *claims, gsize n, gint64 capacity_
 /* Worked by hand. */
 static void test_known(void)
 {
-	struct scheduling_claim weights[] = { { 100, 0, 100 * MS, 0 }, { 400, 0, 100 * MS, 0 } };
-	struct scheduling_claim full[] = { { 100, 0, 100 * MS, 0 }, { 900, 0, 100 * MS, 0 }, { 100, 0, 100 * MS, 0 } };
-	struct scheduling_claim mixed[] = {
-		{ 100, 30 * MS, 100 * MS, 0 }, { 800, 0, 20 * MS, 0 }, { 100, 0, 100 * MS, 0 }, { 100, 0, 5 * MS, 0 }
-	};
-	struct scheduling_claim sleeper[] = { { 100, 70 * MS, 10 * MS, 0 }, { 1, 0, 100 * MS, 0 } };
-	struct scheduling_claim over[] = { { 100, 80 * MS, 100 * MS, 0 }, { 100, 60 * MS, 100 * MS, 0 } };
+	struct scheduling_claim weights[] = { { .weight = 100, .most_ns = 100 * MS },
+					      { .weight = 400, .most_ns = 100 * MS } };
+	struct scheduling_claim full[] = { { .weight = 100, .most_ns = 100 * MS },
+					   { .weight = 900, .most_ns = 100 * MS },
+					   { .weight = 100, .most_ns = 100 * MS } };
+	struct scheduling_claim mixed[] = { { .weight = 100, .least_ns = 30 * MS, .most_ns = 100 * MS },
+					    { .weight = 800, .most_ns = 20 * MS },
+					    { .weight = 100, .most_ns = 100 * MS },
+					    { .weight = 100, .most_ns = 5 * MS } };
+	struct scheduling_claim sleeper[] = { { .weight = 100, .least_ns = 70 * MS, .most_ns = 10 * MS },
+					      { .weight = 1, .most_ns = 100 * MS } };
+	struct scheduling_claim over[] = { { .weight = 100, .least_ns = 80 * MS, .most_ns = 100 * MS },
+					   { .weight = 100, .least_ns = 60 * MS, .most_ns = 100 * MS } };
 
 	check_due(weights, 2, 100 * MS, (gint64[]) { 20 * MS, 80 * MS });
 	/* Two CPUs: one vCPU cannot use more than one of them. */
@@ -97,7 +103,8 @@ static void test_random(void)
 static void test_long(void)
 {
 	const gint64 days = 400 * G_GINT64_CONSTANT(86400000) * MS;
-	struct scheduling_claim claims[] = { { 1, 0, days, 0 }, { SCHEDULING_WEIGHT_MAX, 0, days, 0 } };
+	struct scheduling_claim claims[] = { { .weight = 1, .most_ns = days },
+					     { .weight = SCHEDULING_WEIGHT_MAX, .most_ns = days } };
 
 	scheduling_entitle(claims, 2, days);
 	g_assert_cmpint(claims[0].due_ns + claims[1].due_ns, >, days - 60);
@@ -106,23 +113,76 @@ static void test_long(void)
 	g_assert_cmpint(claims[0].due_ns, ==, days);
 }
 
+/* The weight after a stretch of ROUND_NS in which one of weight 100 was due so much and got so much, with that lag before. */
+static guint32 after(gint64 lag_ns, gint64 due_ns, gint64 got_ns)
+{
+	struct scheduling_share share = { .lag_ns = lag_ns };
+	struct scheduling_claim claim = { .weight = 100, .most_ns = ROUND_NS, .due_ns = due_ns };
+
+	return scheduling_correct(&share, &claim, got_ns, ROUND_NS, FALSE);
+}
+
 static void test_corrected(void)
 {
+	struct scheduling_share share = { 0 };
+	struct scheduling_claim claim = { .weight = 100, .most_ns = ROUND_NS, .due_ns = 50 * MS };
+	struct scheduling_claim asleep = { .weight = 100 };
+
 	/* As wished while nothing is owed, or nothing is due. */
-	g_assert_cmpuint(scheduling_corrected(100, 0, 50 * MS, ROUND_NS), ==, 100);
-	g_assert_cmpuint(scheduling_corrected(100, 500 * MS, 0, ROUND_NS), ==, 100);
+	g_assert_cmpuint(after(0, 50 * MS, 50 * MS), ==, 100);
+	g_assert_cmpuint(after(0, 50 * MS, 49 * MS), ==, 100);
+	g_assert_cmpuint(after(400 * MS, 0, 0), ==, 100);
 	/* Due half a CPU; 50 ms is what that is worth in the time of the gain: twice, half. */
-	g_assert_cmpuint(scheduling_corrected(100, 50 * MS, 50 * MS, ROUND_NS), ==, 200);
-	g_assert_cmpuint(scheduling_corrected(100, -50 * MS, 50 * MS, ROUND_NS), ==, 50);
+	g_assert_cmpuint(after(0, 50 * MS, 0), ==, 200);
+	g_assert_cmpuint(after(0, 50 * MS, 100 * MS), ==, 50);
+	g_assert_cmpuint(after(30 * MS, 50 * MS, 30 * MS), ==, 200);
 	/* Bounded. */
-	g_assert_cmpuint(scheduling_corrected(100, 500 * MS, MS, ROUND_NS), ==, 1600);
-	g_assert_cmpuint(scheduling_corrected(100, -500 * MS, 1, ROUND_NS), ==, 6);
-	g_assert_cmpuint(scheduling_corrected(1, -500 * MS, 1, ROUND_NS), ==, 1);
-	g_assert_cmpuint(scheduling_corrected(SCHEDULING_WEIGHT_MAX, 500 * MS, MS, ROUND_NS), ==,
-			 SCHEDULING_WEIGHT_MAX);
-	g_assert_cmpint(scheduling_lag(400 * MS, 300 * MS, 0), ==, SCHEDULING_LAG_MAX_NS);
-	g_assert_cmpint(scheduling_lag(-400 * MS, 0, 300 * MS), ==, -SCHEDULING_LAG_MAX_NS);
-	g_assert_cmpint(scheduling_lag(10 * MS, 5 * MS, 7 * MS), ==, 8 * MS);
+	g_assert_cmpuint(after(500 * MS, MS, 0), ==, 1600);
+	g_assert_cmpuint(after(-500 * MS, 1, ROUND_NS), ==, 6);
+	for (guint i = 0; i < 100; i++)
+		scheduling_correct(&share, &claim, 0, ROUND_NS, FALSE);
+	g_assert_cmpint(share.lag_ns, ==, SCHEDULING_LAG_MAX_NS);
+	for (guint i = 0; i < 100; i++)
+		scheduling_correct(&share, &claim, ROUND_NS, ROUND_NS, FALSE);
+	g_assert_cmpint(share.lag_ns, ==, -SCHEDULING_LAG_MAX_NS);
+	/* Who sleeps is forgiven, and forgets. */
+	for (guint i = 0; i < 100; i++)
+		scheduling_correct(&share, &asleep, 0, ROUND_NS, FALSE);
+	g_assert_cmpint(share.lag_ns, >, -MS);
+	/* Small changes are not made, a new wish is. */
+	share = (struct scheduling_share) { .wished = 1000, .weight = 1000 };
+	claim = (struct scheduling_claim) { .weight = 1000, .most_ns = ROUND_NS, .due_ns = ROUND_NS };
+	g_assert_cmpuint(scheduling_correct(&share, &claim, ROUND_NS * 985 / 1000, ROUND_NS, FALSE), ==, 1000);
+	claim.weight = 1001;
+	g_assert_cmpuint(scheduling_correct(&share, &claim, ROUND_NS, ROUND_NS, FALSE), !=, 1000);
+}
+
+/* With a latency target: weighs as much more as it uses less than its share, until it uses more. */
+static void test_lift(void)
+{
+	struct scheduling_share share = { 0 };
+	struct scheduling_claim claims[] = { { .weight = 100, .most_ns = 3 * MS },
+					     { .weight = 900, .most_ns = ROUND_NS } };
+
+	scheduling_entitle(claims, 2, ROUND_NS);
+	g_assert_cmpint(claims[0].due_ns, ==, 3 * MS);
+	g_assert_cmpint(claims[0].fair_ns, >, 10 * MS);
+	g_assert_cmpint(claims[0].fair_ns, <, 11 * MS);
+	g_assert_cmpuint(scheduling_correct(&share, &claims[0], 3 * MS, ROUND_NS, FALSE), ==, 100);
+	g_assert_cmpuint(scheduling_correct(&share, &claims[0], 3 * MS, ROUND_NS, TRUE), ==, 200);
+	claims[0].most_ns = claims[0].due_ns = MS / 100;
+	g_assert_cmpuint(scheduling_correct(&share, &claims[0], MS / 100, ROUND_NS, TRUE), ==, 1600);
+	/* It turns out to be a hog: no lift, and it is ahead. */
+	claims[0].most_ns = ROUND_NS;
+	scheduling_entitle(claims, 2, ROUND_NS);
+	g_assert_cmpuint(scheduling_correct(&share, &claims[0], 60 * MS, ROUND_NS, TRUE), <, 30);
+	g_assert_cmpint(share.lag_ns, <, -49 * MS);
+	/* Nobody is in its way: the bound holds, and nothing overflows. */
+	claims[0].most_ns = MS;
+	claims[1].most_ns = 0;
+	share = (struct scheduling_share) { 0 };
+	scheduling_entitle(claims, 2, ROUND_NS);
+	g_assert_cmpuint(scheduling_correct(&share, &claims[0], MS, ROUND_NS, TRUE), ==, 1600);
 }
 
 /* Two CPUs whose vCPUs stay where they are, unless the weights of one exceed the other's by a quarter: then the lightest of the
@@ -132,8 +192,9 @@ static void test_converges(void)
 	const guint32 wished[] = { 100, 100, 100, 400, 400, 400 };
 	enum { N = G_N_ELEMENTS(wished) };
 	guint cpu[N] = { 0, 0, 0, 0, 1, 1 };
+	struct scheduling_share share[N] = { 0 };
 	guint32 weight[N];
-	gint64 lag[N] = { 0 }, got[N] = { 0 };
+	gint64 got[N] = { 0 };
 
 	for (guint i = 0; i < N; i++)
 		weight[i] = wished[i];
@@ -142,22 +203,20 @@ static void test_converges(void)
 		gint64 sum[2] = { 0 };
 		guint heavy, lightest = N;
 
-		for (guint i = 0; i < N; i++)
+		for (guint i = 0; i < N; i++) {
 			sum[cpu[i]] += weight[i];
-		for (guint i = 0; i < N; i++)
-			claims[i] = (struct scheduling_claim) { wished[i], 0, ROUND_NS, 0 };
+			claims[i] = (struct scheduling_claim) { .weight = wished[i], .most_ns = ROUND_NS };
+		}
+		heavy = sum[1] > sum[0];
 		scheduling_entitle(claims, N, 2 * ROUND_NS);
 		for (guint i = 0; i < N; i++) {
 			gint64 ran = ROUND_NS * weight[i] / sum[cpu[i]];
 
 			got[i] += ran;
-			lag[i] = scheduling_lag(lag[i], claims[i].due_ns, ran);
-			weight[i] = scheduling_corrected(wished[i], lag[i], claims[i].due_ns, ROUND_NS);
-		}
-		heavy = sum[1] > sum[0];
-		for (guint i = 0; i < N; i++)
+			weight[i] = scheduling_correct(&share[i], &claims[i], ran, ROUND_NS, FALSE);
 			if (cpu[i] == heavy && (lightest == N || weight[i] < weight[lightest]))
 				lightest = i;
+		}
 		if (sum[heavy] * 4 > sum[!heavy] * 5)
 			cpu[lightest] = !heavy;
 	}
@@ -176,6 +235,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/share/random", test_random);
 	g_test_add_func("/share/long", test_long);
 	g_test_add_func("/share/corrected", test_corrected);
+	g_test_add_func("/share/lift", test_lift);
 	g_test_add_func("/share/converges", test_converges);
 	return g_test_run();
 }

@@ -28,10 +28,8 @@ VMS = [("wake-a", "waker", ["--cpu-latency", "2ms", "--cpu-reserve", "10%"]),
        ("cap-20", "hog", ["--cpu-limit", "20%", "--cpu-weight", "800"]),
        ("one-a", "hog", ["--cpu-weight", "100"]),
        ("one-b", "hog", ["--cpu-weight", "100"]),
-       ("one-c", "hog", ["--cpu-weight", "100"]),
        ("four-a", "hog", ["--cpu-weight", "400"]),
-       ("four-b", "hog", ["--cpu-weight", "400"]),
-       ("four-c", "hog", ["--cpu-weight", "400"])]
+       ("four-b", "hog", ["--cpu-weight", "400"])]
 # Other VMs, to see on them how long a waker runs each time, and how long a wake-up takes where nobody is in its way.
 CALIBRATION = {"alone": [("wake", "waker", [])],
                "beside a hog a CPU": [("wake", "waker", []), *((f"hog-{n}", "hog", []) for n in range(os.cpu_count()))]}

@@ -60,6 +60,27 @@ static inline void scheduling_retire(struct scheduling_system *system, struct sc
 		system->admitted -= scheduling_share(entity->runtime_ns, entity->period_ns);
 }
 
+/* A reservation given as a part of a CPU, in SCHEDULING_UNITs, becomes a runtime in a period: that of the latency target, else
+ * 10 ms; longer where the runtime would be so short that what a tick finds overrun would have to be paid back over many
+ * periods. */
+#define SCHEDULING_RESERVE_PERIOD_NS     10000000
+#define SCHEDULING_RESERVE_PERIOD_MAX_NS 100000000
+#define SCHEDULING_RESERVE_RUNTIME_NS    500000 /* at least, if the longest period gives it */
+
+static inline void scheduling_reserve(struct scheduling_entity *entity, uint64_t share)
+{
+	int64_t period = SCHEDULING_RESERVE_PERIOD_NS,
+		shortest = SCHEDULING_RESERVE_RUNTIME_NS * (int64_t)SCHEDULING_UNIT;
+
+	share = share > SCHEDULING_UNIT ? SCHEDULING_UNIT : share;
+	if (entity->latency_ns && entity->latency_ns < SCHEDULING_RESERVE_PERIOD_MAX_NS)
+		period = entity->latency_ns;
+	while (period < SCHEDULING_RESERVE_PERIOD_MAX_NS / 2 && period * (int64_t)share < shortest)
+		period *= 2;
+	entity->period_ns = share ? period : 0;
+	entity->runtime_ns = (period * (int64_t)share + SCHEDULING_UNIT / 2) / SCHEDULING_UNIT;
+}
+
 /* Limits: limit_ns in each limit_period_ns, periods counted from the first run. What is overrun is paid back. */
 static inline void limit_refill(const struct scheduling_system *system, struct scheduling_entity *entity)
 {

@@ -3,11 +3,12 @@
 #include <json-glib/json-glib.h>
 #include <string.h>
 
+#include "core/scheduling/limit.h"
 #include "core/scheduling/share.h"
 #include "daemon/agent/cpu_shares.h"
 #include "daemon/agent/lifecycle.h"
 
-#define PERIOD_NS  100000000 /* of limits, and of reservations without a latency target */
+#define PERIOD_NS  100000000 /* of limits */
 #define STRETCH_NS 1000000000
 
 static void round_vm_free(gpointer data)
@@ -63,10 +64,8 @@ static struct scheduling_entity entity_of(const struct cpu_round_vm *vm)
 		entity.limit_period_ns = PERIOD_NS;
 		entity.limit_ns = (gint64)(PERIOD_NS / most * vm->limit_percent);
 	}
-	if (vm->reserve_percent) {
-		entity.period_ns = entity.latency_ns ? MIN(entity.latency_ns, PERIOD_NS) : PERIOD_NS;
-		entity.runtime_ns = entity.period_ns * (gint64)MIN(vm->reserve_percent, most) / (gint64)most;
-	}
+	if (vm->reserve_percent)
+		scheduling_reserve(&entity, MIN(vm->reserve_percent, most) * SCHEDULING_UNIT / most);
 	return entity;
 }
 

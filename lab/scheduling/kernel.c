@@ -15,8 +15,8 @@
  *
  * Not modelled: PELT and the lag of shares behind it (group weights are exact here at once); load balancing and idle
  * stealing are the engine's; cache-hot and wake-affine choice of CPU; priorities of interrupts; cpufreq; the kernel's own
- * costs beyond the engine's switch and migration costs. The knobs are set once, at admission: what a control loop does
- * later is not in it. */
+ * costs beyond the engine's switch and migration costs. Around the kernel: the agent's correction of weights
+ * (kernel_correct.c), where a strategy is projected. */
 #include "lab/scheduling/kernel_private.h"
 
 #include <assert.h>
@@ -81,6 +81,12 @@ static const struct strategy_parameter parameters[] = {
 				    .max = 100,
 				    .initial = 95,
 				    .doc = "of each second for FIFO at most while others wait" },
+	[LAB_KERNEL_CORRECT] = { .name = "correct",
+				 .type = STRATEGY_CHOICE,
+				 .choices = switch_names,
+				 .initial = 1,
+				 .doc = "weights are corrected every 100 ms by what came of them, as hosts' agents "
+					"do" },
 };
 static_assert(G_N_ELEMENTS(parameters) == LAB_KERNEL_PARAMETERS, "every parameter is declared");
 
@@ -106,6 +112,8 @@ void lab_kernel_free(struct lab_kernel *kernel)
 	kernel_shadow_clear(kernel);
 	g_hash_table_unref(kernel->given);
 	g_array_unref(kernel->fifo);
+	g_free(kernel->claims);
+	g_free(kernel->claimants);
 	g_free(kernel->queue);
 	g_free(kernel->task);
 	g_free(kernel);
@@ -139,6 +147,12 @@ static void start(struct scheduling_system *system)
 	kernel->slices[kernel->n_slices++] = kernel->slice_ns;
 	kernel->n_tasks = system->n_entities;
 	kernel->task = g_new0(struct kernel_task, system->n_entities);
+	for (guint i = 0; i < system->n_entities; i++)
+		kernel->task[i].wants_since_ns = -1;
+	kernel->corrects = kernel->strategy && parameter[LAB_KERNEL_CORRECT];
+	kernel->next_look_ns = SCHEDULING_CORRECT_NS;
+	kernel->claims = g_new(struct scheduling_claim, system->n_entities);
+	kernel->claimants = g_new(guint, system->n_entities);
 	kernel->n_queues = system->n_queues;
 	kernel->queue = g_new0(struct kernel_queue, system->n_queues);
 	for (guint i = 0; i < system->n_queues; i++) {
@@ -308,12 +322,14 @@ static void place(struct scheduling_system *system, struct scheduling_queue *que
 
 static void join(struct scheduling_system *system, struct scheduling_queue *queue, struct scheduling_entity *entity)
 {
+	kernel_correct_join(system, entity);
 	if (kernel_task(system, entity)->class == KERNEL_CLASS_FAIR)
 		kernel_fair_join(system, queue, entity);
 }
 
 static void leave(struct scheduling_system *system, struct scheduling_queue *queue, struct scheduling_entity *entity)
 {
+	kernel_correct_leave(system, entity);
 	if (kernel_task(system, entity)->class == KERNEL_CLASS_FAIR)
 		kernel_fair_leave(system, queue, entity);
 }
@@ -363,6 +379,9 @@ static void charge(struct scheduling_system *system, struct scheduling_queue *qu
 		break;
 	}
 	fifo_account(system, queue, task->class == KERNEL_CLASS_FIFO ? delta_ns : 0);
+	task->got_ns += delta_ns;
+	if (kernel_of(system)->corrects && system->now_ns >= kernel_of(system)->next_look_ns)
+		kernel_correct(system);
 }
 
 static int64_t slice(const struct scheduling_system *system, const struct scheduling_entity *entity)

@@ -28,6 +28,7 @@ enum lab_kernel_parameter {
 	LAB_KERNEL_MIN_GRANULARITY_US,    /* cfs: 0: 750 µs, scaled */
 	LAB_KERNEL_WAKEUP_GRANULARITY_US, /* cfs: 0: 1000 µs, scaled */
 	LAB_KERNEL_RT_PERCENT,            /* 95: of each second for FIFO at most, while others wait; 100: no limit */
+	LAB_KERNEL_CORRECT, /* "on": the loop around the kernel corrects weights, where a strategy is projected */
 	LAB_KERNEL_PARAMETERS,
 };
 

@@ -334,6 +334,35 @@ void kernel_fair_charge(struct scheduling_system *system, struct scheduling_queu
 	task->resched = kernel_queue(system, queue)->n_fair > 1;
 }
 
+void kernel_fair_reweight(struct scheduling_system *system, struct scheduling_entity *entity, gint64 weight)
+{
+	struct kernel_task *task = kernel_task(system, entity);
+	struct scheduling_queue *queue = &system->queues[task->queue];
+	gint64 was = task->weight, lag, left;
+
+	task->weight = weight;
+	if (task->wants_since_ns < 0 && !task->delayed) { /* in no queue's sums: ON_QUEUE is set before it joins */
+		entity->lag = entity->lag * was / weight;
+		task->left = task->left * was / weight;
+		return;
+	}
+	if (kernel_of(system)->cfs) {
+		queue->weight += (guint64)(weight - was);
+		return;
+	}
+	lag = (queue->virtual_time - entity->virtual_time) * was / weight;
+	left = (entity->deadline - entity->virtual_time) * was / weight;
+	sums_remove(queue, entity, was);
+	/* Joining moves V towards it, as in place. */
+	if (queue->weight)
+		lag += lag * weight / (gint64)queue->weight;
+	entity->virtual_time = queue->virtual_time - lag;
+	entity->deadline = entity->virtual_time + left;
+	entity->eligible = entity->virtual_time;
+	task->sure_until = entity->virtual_time; /* of its slice nothing is sure any more */
+	sums_add(queue, entity, weight);
+}
+
 bool kernel_fair_keep(const struct scheduling_system *system, const struct scheduling_entity *running,
 		      const struct scheduling_entity *head)
 {

@@ -11,6 +11,7 @@
  * kernel's terms. */
 #pragma once
 
+#include "core/scheduling/share.h"
 #include "lab/scheduling/kernel.h"
 
 #define KERNEL_NICE_0        1024
@@ -44,6 +45,10 @@ struct kernel_task {
 	gint64 ran_ns;     /* cfs: since it was chosen */
 	gint64 left;       /* deadline − vruntime when it left its queue */
 	guint queue;       /* that it is on, or delayed on */
+	/* Of the loop around the kernel. */
+	gint64 got_ns, wanted_ns; /* since its last look */
+	gint64 wants_since_ns;    /* on a queue; −1: on none */
+	struct scheduling_share share;
 };
 
 struct kernel_queue {
@@ -69,6 +74,10 @@ struct lab_kernel {
 	gint64 slices[KERNEL_SLICES_MAX];
 	struct kernel_task *task;
 	struct kernel_queue *queue;
+	gboolean corrects;
+	gint64 next_look_ns;             /* of the loop around the kernel */
+	struct scheduling_claim *claims; /* its scratch, n_tasks long, as claimants */
+	guint *claimants;
 	GArray *fifo;                    /* guint: who is of that class */
 	GHashTable *given;               /* guint → struct scheduling_knobs * */
 	struct scheduling_system shadow; /* in which the strategy is asked */
@@ -117,8 +126,15 @@ bool kernel_fair_keep(const struct scheduling_system *system, const struct sched
 		      const struct scheduling_entity *head);
 bool kernel_fair_preempt(const struct scheduling_system *system, const struct scheduling_entity *running,
 			 const struct scheduling_entity *woken);
+/* reweight_entity(): what it has of lag and of its request stays, in service; weight: the kernel's. */
+void kernel_fair_reweight(struct scheduling_system *system, struct scheduling_entity *entity, gint64 weight);
 /* How long until the slice is used up (cfs without hrtick: until the next tick may find so); > 0. */
 gint64 kernel_fair_left(const struct scheduling_system *system, const struct scheduling_entity *entity);
+
+/* kernel_correct.c: kernel_correct() is to be called at next_look_ns or soon after. */
+void kernel_correct_join(struct scheduling_system *system, struct scheduling_entity *entity);
+void kernel_correct_leave(struct scheduling_system *system, struct scheduling_entity *entity);
+void kernel_correct(struct scheduling_system *system);
 
 /* kernel_project.c */
 void kernel_shadow_init(struct lab_kernel *kernel, const struct scheduling_system *system);

@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "core/scheduling/scheduling.h"
+#include "core/scheduling/limit.h"
 #include "lab/error.h"
 #include "lab/scheduling/workload.h"
 
@@ -12,8 +12,7 @@
 #define US           1000
 #define SECOND       G_GINT64_CONSTANT(1000000000)
 #define INSTANCE_MAX 100000
-#define PERIOD_NS    100000000 /* of limits and reservations given as shares */
-#define RESERVE_NS   10000000
+#define PERIOD_NS    100000000 /* of limits given as shares */
 
 struct reader {
 	struct workload *workload;
@@ -366,7 +365,7 @@ static gboolean wants_read(struct reader *reader, const char *where, JsonObject 
 	if (wants->period_ns && wants->runtime_ns > wants->period_ns)
 		return fail(reader, where, "dl-runtime is longer than dl-period");
 	if (wants->runtime_ns && !wants->period_ns)
-		wants->period_ns = wants->deadline_ns ? wants->deadline_ns : RESERVE_NS;
+		wants->period_ns = wants->deadline_ns ? wants->deadline_ns : SCHEDULING_RESERVE_PERIOD_NS;
 	if (wants->reserve > wants->vcpus)
 		return fail(reader, where, "it reserves more CPUs than it has vCPUs");
 	return TRUE;
@@ -383,8 +382,11 @@ static gboolean vcpu_add(struct reader *reader, const char *where, JsonObject *o
 		task->runtime_ns = wants->runtime_ns;
 		task->period_ns = wants->period_ns;
 	} else if (wants->reserve > 0) {
-		task->period_ns = RESERVE_NS;
-		task->runtime_ns = (gint64)(wants->reserve / wants->vcpus * RESERVE_NS + 0.5);
+		struct scheduling_entity entity = { .latency_ns = wants->latency_ns };
+
+		scheduling_reserve(&entity, (guint64)(wants->reserve / wants->vcpus * SCHEDULING_UNIT + 0.5));
+		task->period_ns = entity.period_ns;
+		task->runtime_ns = entity.runtime_ns;
 	}
 	if (wants->cpus && !mask_read(reader, where, wants->cpus, &task->mask))
 		return FALSE;

@@ -133,7 +133,7 @@ def workload(job_s, least_s, wishes):
         if image == "hog":
             told["run"] = 1000000
         else:
-            told |= {"run": max(round(job_s * 1e6), 1), "timer": {"ref": vm, "period": round(vcpus.WAKER_PERIOD_S * 1e6)}}
+            told |= {"run": max(round(job_s * 1e6), 1), "timer": {"ref": vm, "period": vcpus.WAKER_PERIOD_NS / 1000}}
         vms.append(told)
     return {"global": {"duration": SIMULATED_S},
             "topology": {"cpus": os.cpu_count(), "switch_us": round(least_s * 1e6, 3)}, "vms": vms}

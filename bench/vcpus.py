@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import tempfile
 import time
@@ -11,22 +12,52 @@ import peers
 
 # Real mode. A hog: one byte to the first serial port, then `jmp .` for ever.
 HOG = "ba f8 03 b0 50 ee eb fe"
-# One that wakes: sets up interrupt 8, the PIC, the local APIC to pass it on (its registers lie beyond real mode's reach:
-# a descriptor of 4 GiB is loaded for them), the timer to 5701 / 1193182 s (4.8 ms, no multiple of a tick); one byte to the
-# serial port; then hlt, and 0x1000 turns of `loop .` at each interrupt.
-WAKER = ("fa31c08ed0bc00708ed8c70620008000c706220000f0b011e620b008e621b004e621b001e621b0fee6212e660f011697000f20c0"
-         "0c010f22c0bb08008edb24fe0f22c066bb0000e0fe6766c783f0000000ff0100006766c783500300000007000031c08ed8b034e6"
-         "43b045e640b016e640baf803b050eefbf4b9LOOPe2feebf850b020e62058cf0000000000000000ffff00000093cf000f0087000f")
+# One that wakes by its local APIC's timer, which makes up for nothing that was missed: a byte to the serial port; then hlt, and
+# TURNS of `loop .` after each interrupt.
+WAKER = """
+fa 31 c0 8e d0 bc 00 70 8e d8          cli; ss:sp = 0:7000; ds = 0
+c7 06 80 00 HANDLER c7 06 82 00 00 f0  vector 20h = f000:handler
+b0 ff e6 21 e6 a1                      nothing from the old interrupt controller
+2e 66 0f 01 16 GDTR                    lgdt, for a data segment of 4 GiB: the APIC's registers lie beyond real mode's reach
+0f 20 c0 0c 01 0f 22 c0                into protected mode
+bb 08 00 8e db 24 fe 0f 22 c0          ds = that; back; its limit stays
+66 bb 00 00 e0 fe                      ebx = the APIC
+67 66 c7 83 f0 00 00 00 ff 01 00 00    on
+67 66 c7 83 20 03 00 00 20 00 02 00    timer: periodic, vector 20h
+67 66 c7 83 e0 03 00 00 0b 00 00 00    divided by 1: counts ns
+67 66 c7 83 80 03 00 00 PERIOD         4.78 ms, no multiple of a tick
+31 c0 8e d8 ba f8 03 b0 50 ee fb       ds = 0; 'P' to the serial port; sti
+f4 b9 TURNS e2 fe eb f8                hlt; cx = turns; loop .; again
+"""
+HANDLER = "67 66 c7 83 b0 00 00 00 00 00 00 00 cf  end of interrupt; iret"
+GDT = "00 00 00 00 00 00 00 00 ff ff 00 00 00 93 cf 00"
 WAKER_TURNS = {"kvm": 0x40, "tcg": 0x1000}  # an interpreter takes some 300 ns for each
-WAKER_PERIOD_S = 5701 / 1193182
+WAKER_PERIOD_NS = 4780001
 SETTLE_S = 0.5
 KVM = "/dev/kvm"
 
 
-def firmware(text, turns):
-    code = bytes.fromhex(text.replace("LOOP", turns.to_bytes(2, "little").hex()))
+def assembled(text):
+    """The bytes of a listing: of each line what stands before two spaces."""
+    return " ".join(line.split("  ")[0] for line in text.strip().splitlines())
+
+
+def little(value, size):
+    return value.to_bytes(size, "little").hex()
+
+
+def waker(turns):
+    handler = len(bytes.fromhex(re.sub("HANDLER|GDTR|TURNS", "0000", assembled(WAKER)).replace("PERIOD", "00000000")))
+    gdt = handler + len(bytes.fromhex(assembled(HANDLER)))
+    names = {"HANDLER": little(handler, 2), "GDTR": little(gdt + 16, 2), "TURNS": little(turns, 2),
+             "PERIOD": little(WAKER_PERIOD_NS, 4)}
+    code = re.sub("|".join(names), lambda name: names[name[0]], assembled(WAKER))
+    return code + assembled(HANDLER) + GDT + little(15, 2) + little(0xf0000 + gdt, 4)
+
+
+def firmware(code):
     rom = bytearray(64 * 1024)
-    rom[:len(code)] = code
+    rom[:len(bytes.fromhex(code))] = bytes.fromhex(code)
     rom[0xfff0:0xfff5] = bytes.fromhex("ea 00 00 00 f0")  # the reset vector: jmp f000:0000
     return bytes(rom)
 
@@ -72,10 +103,10 @@ class Crowd:
 
     def fill(self, strategy):
         with tempfile.TemporaryDirectory(prefix="polder-roms-") as folder:
-            for image, code in (("hog", HOG), ("waker", WAKER)):
+            for image, code in (("hog", HOG), ("waker", waker(WAKER_TURNS[self.kind]))):
                 path = os.path.join(folder, image)
                 with open(path, "wb") as out:
-                    out.write(firmware(code, WAKER_TURNS[self.kind]))
+                    out.write(firmware(code))
                 self.polder.run("image", "add", image, "--firmware", path)
         if strategy:
             self.polder.run("strategy", "apply", "scheduling", *strategy.split())

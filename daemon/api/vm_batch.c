@@ -8,6 +8,7 @@ struct item {
 	struct vm vm;
 	gint64 revision; /* of its write; 0: not written yet */
 	gboolean settled;
+	char *reason;  /* of vm_create_outcome() */
 	GError *error; /* why it was not created */
 };
 
@@ -25,6 +26,7 @@ static void batch_free(gpointer data)
 	for (guint i = 0; i < batch->n; i++) {
 		noun_clear(&vm_noun, &batch->items[i].vm);
 		g_clear_error(&batch->items[i].error);
+		g_free(batch->items[i].reason);
 	}
 	g_free(batch->items);
 	g_free(batch);
@@ -74,20 +76,18 @@ static void answer(struct request *request)
 
 static void item_settle(const struct api *api, struct item *item)
 {
-	g_autofree char *reason = NULL;
-
 	if (item->settled || !item->revision)
 		return;
-	switch (vm_create_outcome(api, &item->vm, item->revision, &reason)) {
+	switch (vm_create_outcome(api, &item->vm, item->revision, &item->reason)) {
 	case VM_OUTCOME_OPEN:
 		return;
 	case VM_OUTCOME_PLACED:
 		break;
 	case VM_OUTCOME_REFUSED:
-		g_set_error_literal(&item->error, POLDER_ERROR, POLDER_ERROR_NO_CAPACITY, reason ? reason : "");
+		g_set_error_literal(&item->error, POLDER_ERROR, POLDER_ERROR_NO_CAPACITY, item->reason);
 		break;
 	case VM_OUTCOME_REMOVED:
-		g_set_error_literal(&item->error, POLDER_ERROR, POLDER_ERROR_CONFLICT, reason);
+		g_set_error_literal(&item->error, POLDER_ERROR, POLDER_ERROR_CONFLICT, item->reason);
 		break;
 	}
 	item->settled = TRUE;

@@ -26,32 +26,34 @@ enum vm_outcome vm_create_outcome(const struct api *api, const struct vm *vm, gi
 	if (store_cache_revision(api->config.cache) < revision)
 		return VM_OUTCOME_OPEN;
 	if (!vm_life_is(records.vm, vm->uuid)) {
+		if (*reason)
+			return VM_OUTCOME_REFUSED;
 		*reason = g_strdup("it was removed while it was created");
 		return VM_OUTCOME_REMOVED;
 	}
-	if (!vm_life_is(records.plan, vm->uuid))
+	if (*reason || !vm_life_is(records.plan, vm->uuid))
 		return VM_OUTCOME_OPEN;
-	if (record_value_is(record_get(records.plan->value, "refused"), "true")) {
-		*reason = record_value_string(record_get(records.plan->value, "reason"));
-		vm_delete_now(api->config.store, vm->name, records.vm->create_revision);
-		return VM_OUTCOME_REFUSED;
-	}
-	return VM_OUTCOME_PLACED;
+	if (!record_value_is(record_get(records.plan->value, "refused"), "true"))
+		return VM_OUTCOME_PLACED;
+	*reason = record_value_string(record_get(records.plan->value, "reason"));
+	if (!*reason)
+		*reason = g_strdup("");
+	vm_delete_now(api->config.store, vm->name, records.vm->create_revision);
+	return VM_OUTCOME_OPEN;
 }
 
 static gboolean create_planned(struct request *request)
 {
 	struct vm_op *op = request->state;
-	g_autofree char *reason = NULL;
 
-	switch (vm_create_outcome(request->api, &op->vm, op->revision, &reason)) {
+	switch (vm_create_outcome(request->api, &op->vm, op->revision, &op->reason)) {
 	case VM_OUTCOME_OPEN:
 		return FALSE;
 	case VM_OUTCOME_REMOVED:
-		request_fail_new(request, POLDER_ERROR_CONFLICT, "create VM %s: %s", op->name, reason);
+		request_fail_new(request, POLDER_ERROR_CONFLICT, "create VM %s: %s", op->name, op->reason);
 		break;
 	case VM_OUTCOME_REFUSED:
-		request_fail_new(request, POLDER_ERROR_NO_CAPACITY, "create VM %s: %s", op->name, reason ? reason : "");
+		request_fail_new(request, POLDER_ERROR_NO_CAPACITY, "create VM %s: %s", op->name, op->reason);
 		break;
 	case VM_OUTCOME_PLACED:
 		if (op->wait_ms)
@@ -69,6 +71,10 @@ static void create_unplanned(struct request *request)
 	const struct store_kv *vm = api_get(request->api, "vm", op->name);
 	g_autofree char *awaits = control_awaits(request->api->config.control, op->name);
 
+	if (op->reason) { /* its removal takes its time, or failed: what the store says of that is in the log */
+		request_fail_new(request, POLDER_ERROR_NO_CAPACITY, "create VM %s: %s", op->name, op->reason);
+		return;
+	}
 	/* It is wanted and will have its turn: when those that make room have ended, or its gang is complete. */
 	if (awaits && op->wait_ms) {
 		vm_op_wait(request);

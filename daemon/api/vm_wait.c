@@ -30,6 +30,7 @@ void vm_op_free(gpointer data)
 	noun_clear(&vm_noun, &op->vm);
 	g_free(op->name);
 	g_free(op->uuid);
+	g_free(op->reason);
 	g_free(op);
 }
 

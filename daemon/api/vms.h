@@ -20,6 +20,7 @@ struct vm_op {
 	struct vm vm;
 	gint64 lease;
 	gboolean generated; /* the name is ours to choose */
+	char *reason;       /* of vm_create_outcome() */
 	guint tries;
 	/* update */
 	gboolean (*change)(struct request *request, struct vm *vm, int state, gboolean *changed, GError **error);
@@ -52,6 +53,7 @@ void vm_create_stamp(const struct request *request, struct vm *vm);
 /* vm_create_txn(vm, lease): writes it where no trace of the name is left. */
 struct store_txn *vm_create_txn(const struct vm *vm, gint64 lease);
 
-/* What became of a VM written at `revision`. REFUSED removes it again; *reason (caller frees) for REMOVED and REFUSED. */
+/* What became of a VM written at `revision`. A refused one is removed again, and REFUSED is told once it is gone. *reason is NULL
+ * at first and kept by the caller (who frees it) from call to call: why it is REMOVED, REFUSED, or being removed. */
 enum vm_outcome { VM_OUTCOME_OPEN, VM_OUTCOME_PLACED, VM_OUTCOME_REFUSED, VM_OUTCOME_REMOVED };
 enum vm_outcome vm_create_outcome(const struct api *api, const struct vm *vm, gint64 revision, char **reason);

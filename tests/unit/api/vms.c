@@ -198,9 +198,25 @@ static void test_long_list(void)
 	fixture_clear(&fixture);
 }
 
+/* A VM that fits nowhere is gone when its refusal is told. */
+static void test_refused_leaves_nothing(void)
+{
+	struct fixture fixture;
+
+	fixture_init(&fixture);
+	for (guint i = 0; i < 30; i++) {
+		g_autoptr(JsonObject) refused =
+			http_expect(&fixture, "POST /v1/vms", "{\"name\":\"w\",\"image\":\"tiny\",\"cpus\":99}", 409,
+				    "no-capacity");
+		g_autoptr(JsonObject) unknown = http_expect(&fixture, "GET /v1/vms/w", NULL, 404, "not-found");
+	}
+	fixture_clear(&fixture);
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
+	g_test_add_func("/api/vms/refused-leaves-nothing", test_refused_leaves_nothing);
 	g_test_add_func("/api/vms/concurrent-creates", test_concurrent_creates);
 	g_test_add_func("/api/vms/refused", test_refused);
 	g_test_add_func("/api/vms/generated-name", test_generated_name);

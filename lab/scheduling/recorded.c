@@ -42,25 +42,14 @@ enum column {
 	LLCS,
 	COLUMNS
 };
-static const char *const columns[] = { [TIME] = "time_s",
-				       [EVENT] = "event",
-				       [VM] = "vm",
-				       [VCPU] = "vcpu",
-				       [TENANT] = "tenant",
-				       [WEIGHT] = "weight",
-				       [LIMIT] = "limit_percent",
-				       [RESERVE] = "reserve_percent",
-				       [LATENCY] = "latency_us",
-				       [INTERVAL] = "interval_us",
-				       [RUN] = "run_us",
-				       [READY] = "ready_us",
-				       [THROTTLED] = "throttled_us",
-				       [WAKEUPS] = "wakeups",
-				       [SWITCHES] = "switches",
-				       [CPUS] = "cpus",
-				       [THREADS] = "threads_per_core",
-				       [CORES] = "cores_per_llc",
-				       [LLCS] = "llcs_per_node" };
+/* In this order. */
+static const char *const columns[] = {
+	"time_s",        "event",           "vm",         "vcpu",        "tenant",           "weight",
+	"limit_percent", "reserve_percent", "latency_us", "interval_us", "run_us",           "ready_us",
+	"throttled_us",  "wakeups",         "switches",   "cpus",        "threads_per_core", "cores_per_llc",
+	"llcs_per_node"
+};
+_Static_assert(G_N_ELEMENTS(columns) == COLUMNS, "a name each");
 
 struct row {
 	guint32 round, vm, tenant, interval_us, use_us, wakeups;

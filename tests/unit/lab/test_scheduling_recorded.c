@@ -163,6 +163,26 @@ static void part_of_it(void)
 	g_assert_cmpstr(workload_vm(first_vm, 0)->name, ==, "busy");
 }
 
+/* What would be long to simulate is taken in part: five million wake-ups, and never less than 30 rounds. */
+static void part_by_default(void)
+{
+	static const struct {
+		guint wakeups, seconds, taken;
+	} cases[] = { { 10, 0, 600 }, { 50000, 0, 100 }, { 1000000, 0, 30 }, { 50000, 300, 300 } };
+
+	for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
+		g_autoptr(GString) text = g_string_new(HEADER HOST);
+		g_autoptr(workload_auto) workload = NULL;
+
+		for (guint t = 1001; t < 1801; t++)
+			g_string_append_printf(text, "%u,vcpu,a,0,,100,0,0,0,1000000,1000,0,0,%u,,,,,\n", t,
+					       cases[i].wakeups);
+		workload = read_part(text->str, cases[i].seconds, 0);
+		g_assert_cmpint(workload->horizon_ns, ==, cases[i].taken * SECOND);
+		g_assert_cmpint(workload->recorded_ns, ==, 800 * SECOND);
+	}
+}
+
 /* A VM's percents are shared by its vCPUs; what was wished last counts. */
 static void wishes(void)
 {
@@ -324,6 +344,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/lab/scheduling/recorded/late", late_is_not_lost);
 	g_test_add_func("/lab/scheduling/recorded/comes-and-goes", comes_and_goes);
 	g_test_add_func("/lab/scheduling/recorded/part", part_of_it);
+	g_test_add_func("/lab/scheduling/recorded/part-by-default", part_by_default);
 	g_test_add_func("/lab/scheduling/recorded/wishes", wishes);
 	g_test_add_func("/lab/scheduling/recorded/figures", known_figures);
 	g_test_add_func("/lab/scheduling/recorded/latency-unknown", latency_unknown);

@@ -185,6 +185,19 @@ static void rows_add(struct workload *workload, const struct recording *recordin
 	}
 }
 
+/* vCPUs do not begin in step; each so that its first job is done in its time. */
+static void starts_set(struct workload *workload, gint64 sample_ns)
+{
+	for (guint i = 0; i < workload->tasks->len; i++) {
+		struct task *task = workload_task(workload, i);
+		const struct sample *first = &g_array_index(workload->samples, struct sample, task->first_sample);
+		guint64 gap = (guint64)sample_ns / MAX(first->wakeups, 1);
+		guint64 slack = gap * (SAMPLE_PPM - first->use_ppm) / SAMPLE_PPM;
+
+		task->start_ns = (gint64)(slack * ((guint64)i * 618034 % SAMPLE_PPM) / SAMPLE_PPM);
+	}
+}
+
 static struct workload *workload_make(const struct recording *recording, const struct workload_part *wanted,
 				      const char *name, GError **error)
 {
@@ -194,8 +207,10 @@ static struct workload *workload_make(const struct recording *recording, const s
 
 	part_choose(recording, wanted->seconds, wanted->n_vms, &part);
 	ok = vms_add(workload, recording, &part, name, error);
-	if (ok)
+	if (ok) {
 		rows_add(workload, recording, &part);
+		starts_set(workload, part.sample_ns);
+	}
 	workload->sample_ns = part.sample_ns;
 	workload->horizon_ns = part.sample_ns * part.n_rounds;
 	workload->recorded_ns = part.sample_ns * recording->rounds->len;

@@ -183,6 +183,25 @@ static void part_by_default(void)
 	}
 }
 
+/* VMs that are all alike do not wake all at once, not even at first: with a CPU each for half of them most find one free. */
+static void not_in_step(void)
+{
+	g_autoptr(GString) text = g_string_new(HEADER HOST);
+	g_autoptr(workload_auto) workload = NULL;
+	struct engine_result result;
+	gint64 ready = 0;
+
+	for (guint i = 0; i < 16; i++)
+		g_string_append_printf(text, "1001,vcpu,vm-%u,0,,100,0,0,0,1000000,100000,0,0,10,10,,,,\n", i);
+	workload = read_part(text->str, 0, 0);
+	workload->topology.n_cpus = 8;
+	run("eevdf", workload, 1, &result);
+	for (guint i = 0; i < 16; i++)
+		ready += result.task[i].ready_ns;
+	g_assert_cmpint(ready, <, 16 * MS); /* in step it would be 1.5 s */
+	engine_result_clear(&result);
+}
+
 /* A VM's percents are shared by its vCPUs; what was wished last counts. */
 static void wishes(void)
 {
@@ -345,6 +364,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/lab/scheduling/recorded/comes-and-goes", comes_and_goes);
 	g_test_add_func("/lab/scheduling/recorded/part", part_of_it);
 	g_test_add_func("/lab/scheduling/recorded/part-by-default", part_by_default);
+	g_test_add_func("/lab/scheduling/recorded/not-in-step", not_in_step);
 	g_test_add_func("/lab/scheduling/recorded/wishes", wishes);
 	g_test_add_func("/lab/scheduling/recorded/figures", known_figures);
 	g_test_add_func("/lab/scheduling/recorded/latency-unknown", latency_unknown);

@@ -58,7 +58,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "scheduling_predict WORKLOAD STRATEGY SECONDS SEEDS\n");
 		return 2;
 	}
-	workload = workload_open(argv[1], 0, 0, &error);
+	workload = workload_open(argv[1], &(struct workload_part) { 0 }, &error);
 	if (!workload) {
 		fprintf(stderr, "%s\n", error->message);
 		return 2;

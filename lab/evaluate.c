@@ -19,6 +19,11 @@ void lab_result_add(struct lab_result *result, const char *name, double value)
 	add(result, (struct lab_figure) { .name = name, .value = value, .present = TRUE });
 }
 
+void lab_result_add_missing(struct lab_result *result, const char *name)
+{
+	add(result, (struct lab_figure) { .name = name });
+}
+
 void lab_result_add_time(struct lab_result *result, const char *name, double value)
 {
 	add(result, (struct lab_figure) { .name = name, .value = value, .present = TRUE, .is_time = TRUE });

@@ -25,6 +25,7 @@ struct lab_result {
 };
 void lab_result_clear(struct lab_result *result);
 void lab_result_add(struct lab_result *result, const char *name, double value);
+void lab_result_add_missing(struct lab_result *result, const char *name); /* null */
 void lab_result_add_time(struct lab_result *result, const char *name, double value);
 
 /* Parts of a workload in time: tuned on one, reported on the other. */

@@ -20,15 +20,16 @@ MAY = {
     "cli": ["daemon/model", "guest/protocol.h", "lab"],
     "daemon/model": [],
     "daemon/store": ["daemon/model"],
+    "daemon/rows": ["daemon/model"],
     "daemon/storage": ["daemon/model"],
     "daemon/engine": ["daemon/model", "guest/protocol.h"],
     "daemon/cpu": ["core", "daemon/model"],
     "daemon/control": ["core", "daemon/model", "daemon/store"],
-    "daemon/agent": ["core", "daemon/model", "daemon/store", "daemon/storage", "daemon/engine", "daemon/cpu",
+    "daemon/agent": ["core", "daemon/model", "daemon/store", "daemon/storage", "daemon/engine", "daemon/cpu", "daemon/rows",
                      "guest/protocol.h"],
     "daemon/api": ["daemon/model", "daemon/store", "daemon/control", "daemon/history", "daemon/agent/link.h", "lab", "guest/protocol.h"],
     "daemon/start": ["daemon/model"],
-    "daemon/history": ["daemon/model", "daemon/store"],
+    "daemon/history": ["daemon/model", "daemon/rows", "daemon/store"],
     "daemon/main.c": ["daemon"],
 }
 # core runs in the lab, live, and later in the kernel: no I/O, no clock, nothing beyond these.

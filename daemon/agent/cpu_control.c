@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "daemon/agent/cpu_record.h"
 #include "daemon/agent/cpu_round.h"
 #include "daemon/agent/cpu_shares.h"
 #include "daemon/model/error.h"
@@ -17,6 +18,7 @@
 #define ROUND_MS         100u
 #define SOON_MS          2u
 #define FRESH_US         200000 /* figures no older are answered */
+#define RECORD_S         1u
 
 struct cpu_control {
 	struct cpu_control_config config;
@@ -36,6 +38,12 @@ struct cpu_control {
 	char *figures;
 	gint64 figures_us; /* monotonic */
 	GSource *timer;
+	struct cpu_record *record; /* the worker's while a round is under way; NULL: it can't be kept */
+	char *record_failed;       /* why */
+	GSource *record_timer;     /* runs while VMs do */
+	gboolean record_due, copy_wanted;
+	int copy; /* of the record, or -1 */
+	gint64 copied_us;
 };
 
 static void look(struct cpu_control *control);
@@ -157,6 +165,7 @@ static void scan_vm(const struct vm_life *vm, gpointer user_data)
 	scan->wishes |= (vm->plan_cpu_weight && vm->plan_cpu_weight != SCHEDULING_WEIGHT_NORMAL) ||
 			vm->plan_cpu_limit_percent || vm->plan_cpu_reserve_percent || vm->plan_cpu_latency_us;
 	one = cpu_round_add(scan->round, vm->name, threads, n);
+	one->tenant = g_strdup(vm->tenant);
 	one->pid = lifecycle_pid(vm);
 	one->weight = vm->plan_cpu_weight ? vm->plan_cpu_weight : SCHEDULING_WEIGHT_NORMAL;
 	one->limit_percent = vm->plan_cpu_limit_percent;
@@ -203,7 +212,9 @@ static struct cpu_round *prepare(struct cpu_control *control)
 	round->n_cpus = control->config.n_cpus;
 	round->apply = round->vms->len && (scan.wishes || control->chosen || control->kept ||
 					   g_hash_table_size(control->applied) > round->clear->len);
-	round->read = control->figures_wanted;
+	round->record = control->record_due ? control->record : NULL;
+	round->read = control->figures_wanted || round->record;
+	round->copy_of = control->copy_wanted ? control->record : NULL;
 	return round;
 }
 
@@ -251,8 +262,29 @@ static void note_applied(struct cpu_control *control, struct cpu_round *round)
 
 static void run_in_worker(GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
 {
-	cpu_round_run(data);
+	struct cpu_round *round = data;
+
+	cpu_round_run(round);
+	if (round->record)
+		cpu_record_add(round->record, round,
+			       &(struct cpu_record_time) { g_get_real_time(), g_get_monotonic_time() });
+	if (round->copy_of)
+		round->copy = cpu_record_copy(round->copy_of, &round->copy_error);
 	g_task_return_boolean(task, TRUE);
+}
+
+static void take_copy(struct cpu_control *control, struct cpu_round *round)
+{
+	if (!round->copy_of)
+		return;
+	if (round->copy_error)
+		g_warning("%s", round->copy_error->message);
+	if (control->copy >= 0)
+		close(control->copy);
+	control->copy = round->copy;
+	round->copy = -1;
+	control->copied_us = g_get_monotonic_time();
+	control->copy_wanted = FALSE;
 }
 
 static void round_done(GObject *source, GAsyncResult *result, gpointer user_data)
@@ -265,7 +297,8 @@ static void round_done(GObject *source, GAsyncResult *result, gpointer user_data
 		if (round->opened)
 			opened(control, &round->repaired);
 		note_applied(control, round);
-		if (round->read) {
+		take_copy(control, round);
+		if (round->read && control->figures_wanted) {
 			g_free(control->figures);
 			control->figures = cpu_round_print(round, g_get_real_time());
 			control->figures_us = g_get_monotonic_time();
@@ -280,6 +313,29 @@ static void round_done(GObject *source, GAsyncResult *result, gpointer user_data
 	cpu_round_free(round);
 }
 
+static gboolean record_timer_fired(gpointer user_data)
+{
+	struct cpu_control *control = user_data;
+
+	control->record_due = TRUE;
+	look_in(control, 0);
+	return G_SOURCE_CONTINUE;
+}
+
+/* Whole seconds of GLib's: all that wakes so wakes at once. */
+static void record_watch(struct cpu_control *control, gboolean runs)
+{
+	if (!runs || !control->record) {
+		source_clear(&control->record_timer);
+		return;
+	}
+	if (control->record_timer)
+		return;
+	control->record_timer = g_timeout_source_new_seconds(RECORD_S);
+	g_source_set_callback(control->record_timer, record_timer_fired, control, NULL);
+	g_source_attach(control->record_timer, g_main_context_get_thread_default());
+}
+
 static void look(struct cpu_control *control)
 {
 	g_autoptr(GTask) task = NULL;
@@ -290,10 +346,12 @@ static void look(struct cpu_control *control)
 	if (control->choice_stale)
 		read_choice(control);
 	round = prepare(control);
-	if (control->cpu && !round->apply && !round->read && !round->clear->len) {
+	record_watch(control, round->vms->len > 0);
+	if (control->cpu && !round->apply && !round->read && !round->copy_of && !round->clear->len) {
 		cpu_round_free(round);
 		return;
 	}
+	control->record_due = FALSE;
 	control->round = round;
 	task = g_task_new(NULL, NULL, round_done, control);
 	g_task_set_task_data(task, round, NULL);
@@ -322,7 +380,37 @@ int cpu_control_figures(struct cpu_control *control, GError **error)
 	return -1;
 }
 
+int cpu_control_recording(struct cpu_control *control, GError **error)
+{
+	if (!control->record) {
+		g_set_error(error, POLDER_ERROR, POLDER_ERROR_UNAVAILABLE, "what vCPUs want is not recorded here: %s",
+			    control->record_failed);
+		return -1;
+	}
+	if (control->copy >= 0 && g_get_monotonic_time() - control->copied_us <= FRESH_US) {
+		int fd = control->copy;
+
+		control->copy = -1;
+		return fd;
+	}
+	control->copy_wanted = TRUE;
+	look_in(control, SOON_MS);
+	return -1;
+}
+
 /* ---- Life ---- */
+
+static void open_record(struct cpu_control *control)
+{
+	g_autofree char *path = g_build_filename(control->config.dirs->state, CPU_RECORD_FILE, NULL);
+	g_autoptr(GError) error = NULL;
+
+	control->record = cpu_record_open(path, CPU_RECORD_FILE_BYTES, &control->config.host, &error);
+	if (control->record)
+		return;
+	control->record_failed = g_strdup(error->message);
+	g_warning("what vCPUs want is not recorded: %s", error->message);
+}
 
 struct cpu_control *cpu_control_new(const struct cpu_control_config *config)
 {
@@ -332,6 +420,8 @@ struct cpu_control *cpu_control_new(const struct cpu_control_config *config)
 	control->run = g_build_filename(config->dirs->run, "vm", NULL);
 	control->shares = cpu_shares_new();
 	control->applied = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+	control->copy = -1;
+	open_record(control);
 	use_default(control);
 	control->choices = store_cache_new(config->store, STRATEGY_PREFIX, &choice_funcs, control);
 	return control;
@@ -343,11 +433,16 @@ void cpu_control_free(struct cpu_control *control)
 		return;
 	control->closing = TRUE;
 	source_clear(&control->timer);
+	source_clear(&control->record_timer);
 	while (control->round)
 		g_main_context_iteration(g_main_context_get_thread_default(), TRUE);
 	store_cache_free(control->choices);
 	cpu_close(control->cpu);
 	cpu_shares_free(control->shares);
+	cpu_record_close(control->record);
+	if (control->copy >= 0)
+		close(control->copy);
+	g_free(control->record_failed);
 	g_hash_table_unref(control->applied);
 	g_free(control->figures);
 	g_free(control->run);

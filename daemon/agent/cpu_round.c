@@ -2,6 +2,7 @@
 
 #include <json-glib/json-glib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/scheduling/limit.h"
 #include "core/scheduling/share.h"
@@ -16,6 +17,7 @@ static void round_vm_free(gpointer data)
 	struct cpu_round_vm *vm = data;
 
 	g_free(vm->name);
+	g_free(vm->tenant);
 	g_free(vm->vcpus);
 	g_free(vm->knobs);
 	g_free(vm->usage);
@@ -30,11 +32,15 @@ struct cpu_round *cpu_round_new(void)
 	round->vms = g_ptr_array_new_with_free_func(round_vm_free);
 	round->clear = g_ptr_array_new_with_free_func(g_free);
 	round->cleared = g_ptr_array_new();
+	round->copy = -1;
 	return round;
 }
 
 void cpu_round_free(struct cpu_round *round)
 {
+	if (round->copy >= 0)
+		close(round->copy);
+	g_clear_error(&round->copy_error);
 	g_ptr_array_unref(round->cleared);
 	g_ptr_array_unref(round->clear);
 	g_ptr_array_unref(round->vms);

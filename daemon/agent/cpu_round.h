@@ -8,6 +8,7 @@
 struct cpu_round_vm {
 	/* in */
 	char *name;
+	char *tenant; /* NULL: not known */
 	pid_t pid;
 	pid_t *vcpus;
 	guint n_vcpus;
@@ -20,6 +21,7 @@ struct cpu_round_vm {
 };
 
 struct cpu_shares;
+struct cpu_record;
 
 struct cpu_round {
 	/* in */
@@ -28,15 +30,18 @@ struct cpu_round {
 	const char *run;           /* directory of the run directories */
 	const struct scheduling_strategy *strategy;
 	const struct strategy_values *values;
-	gboolean chosen; /* somebody chose the strategy: it is more than the kernel's own way */
-	gboolean apply;  /* somebody wishes something */
-	gboolean read;   /* figures are asked for */
+	gboolean chosen;                     /* somebody chose the strategy: it is more than the kernel's own way */
+	gboolean apply;                      /* somebody wishes something */
+	gboolean read;                       /* figures are asked for, or recorded */
+	struct cpu_record *record, *copy_of; /* what it is recorded in, what is to be copied after; NULL: nothing */
 	guint n_cpus;
 	GPtrArray *vms;   /* of struct cpu_round_vm, owned */
 	GPtrArray *clear; /* of char *, owned: gone */
 	/* out */
 	struct cpu_repaired repaired;
-	gboolean opened;    /* this round did, and repaired */
+	gboolean opened; /* this round did, and repaired */
+	int copy;        /* owned; -1: none, or with the error */
+	GError *copy_error;
 	GPtrArray *cleared; /* of those to clear (borrowed), the ones that are */
 };
 

@@ -51,6 +51,7 @@ static void release(struct vm_life *vm)
 	g_strfreev(vm->notes);
 	g_strfreev(vm->cpu_notes);
 	g_clear_pointer(&vm->host, g_ref_string_release);
+	g_clear_pointer(&vm->tenant, g_ref_string_release);
 }
 
 void lifecycle_free(struct vm_life *vm)
@@ -113,6 +114,18 @@ static void set_host(struct vm_life *vm, const char *host)
 	vm->host = simulated ? g_ref_string_new_intern(simulated) : NULL;
 }
 
+/* As the history of placements names it. */
+static void set_tenant(struct vm_life *vm, const struct plan *plan)
+{
+	g_autofree char *owner = g_strdup_printf("uid-%" G_GUINT64_FORMAT, plan->owner_uid);
+	const char *tenant = plan->tenant && *plan->tenant ? plan->tenant : owner;
+
+	if (g_strcmp0(vm->tenant, tenant) == 0)
+		return;
+	g_clear_pointer(&vm->tenant, g_ref_string_release);
+	vm->tenant = g_ref_string_new_intern(tenant);
+}
+
 void lifecycle_plan(struct vm_life *vm, const struct plan *plan, gint64 revision)
 {
 	vm->plan_revision = revision;
@@ -129,6 +142,7 @@ void lifecycle_plan(struct vm_life *vm, const struct plan *plan, gint64 revision
 		vm->plan_here = plan_is_here(vm, plan);
 		if (vm->plan_here)
 			set_host(vm, plan->host);
+		set_tenant(vm, plan);
 		vm->plan_run = plan->run;
 		vm->plan_stop_timeout_ms = plan->stop_timeout_ms;
 		vm->plan_desired = plan->desired;

@@ -4,9 +4,10 @@
  *   fd 4 of polder-agent  SOCK_SEQPACKET: requests polderd → agent that need an answer with a file descriptor
  *
  * A request packet is JSON, at most LIMIT_EXEC_REQUEST_BYTES:
- *   {"id":7,"vm":"web","stream":"exec"|"console"|"log"|"cpu","request":{…STREAM_OPEN's JSON…},"follow":bool,"tail_bytes":n}
+ *   {"id":7,"vm":"web","stream":"exec"|"console"|"log"|"cpu"|"cpu-record","request":{…STREAM_OPEN's JSON…},"follow":bool,"tail_bytes":n}
  * Its answer: {"id":7} with one fd (SCM_RIGHTS), or {"id":7,"code":"unavailable","message":"…"} without.
- * "cpu" is of no VM (its name counts for nothing): the fd is then a file with what each vCPU got, as JSON. Otherwise
+ * "cpu" and "cpu-record" are of no VM (its name counts for nothing): the fd is then a file with what each vCPU got, as JSON,
+ * or with what was recorded of them, as CSV (lab/scheduling/README.md). Otherwise
  * the fd is a SOCK_SEQPACKET socket that speaks guest/protocol.h: each packet = kind byte + payload. */
 #pragma once
 
@@ -16,7 +17,7 @@ struct agent_link;
 
 struct agent_stream_request {
 	const char *vm;
-	const char *stream;  /* "exec", "console", "log" or "cpu" */
+	const char *stream;  /* "exec", "console", "log", "cpu" or "cpu-record" */
 	const char *request; /* exec: JSON object text; else NULL */
 	gboolean follow;
 	guint64 tail_bytes;

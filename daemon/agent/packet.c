@@ -255,7 +255,8 @@ static gboolean parse_request(JsonObject *object, struct packet_request *out, GE
 	if (!vm || !name_check(vm, NULL))
 		return refuse(error, "vm is not a valid name");
 	out->is_cpu = g_strcmp0(stream, "cpu") == 0;
-	if (out->is_cpu)
+	out->is_cpu_record = g_strcmp0(stream, "cpu-record") == 0;
+	if (out->is_cpu || out->is_cpu_record)
 		stream = "log";
 	while (kind < G_N_ELEMENTS(kinds) && g_strcmp0(stream, kinds[kind]) != 0)
 		kind++;

@@ -22,7 +22,7 @@ GBytes *packet_request_build(guint64 id, const struct agent_stream_request *requ
 struct packet_request {
 	guint64 id;
 	char *vm;
-	gboolean is_cpu; /* of no VM: the figures of all CPUs */
+	gboolean is_cpu, is_cpu_record; /* of no VM: the figures of all CPUs; what was recorded of them */
 	struct engine_stream stream;
 	char *exec; /* what stream.request points to */
 };

@@ -107,8 +107,10 @@ static gboolean try_request(struct streams *streams, const struct packet_request
 	gboolean may_come;
 	int fd;
 
-	if (request->is_cpu) {
-		fd = streams->cpus ? cpu_control_figures(streams->cpus, &error) : -1;
+	if (request->is_cpu || request->is_cpu_record) {
+		fd = !streams->cpus           ? -1
+		     : request->is_cpu_record ? cpu_control_recording(streams->cpus, &error)
+					      : cpu_control_figures(streams->cpus, &error);
 		may_come = streams->cpus && !error;
 	} else {
 		fd = vms_stream_open(streams->vms, request->vm, &request->stream, &error);

@@ -6,8 +6,10 @@
 #include "daemon/model/limits.h"
 #include "daemon/model/placement.h"
 
-#define NODES "/sys/devices/system/node"
-#define MIB   (1ull << 20)
+#define NODES      "/sys/devices/system/node"
+#define CACHE      "/sys/devices/system/cpu/cpu0/cache/index%u/%s"
+#define CACHES_MAX 8
+#define MIB        (1ull << 20)
 
 /* The file's text without trailing space, or NULL. */
 static char *read_text(const char *root, const char *path)
@@ -140,6 +142,24 @@ static char *cpu_level(const char *root)
 	while (n < 4 && has_flags(flags, level[n - 1]))
 		n++;
 	return g_strdup_printf("x86-64-v%u", n);
+}
+
+guint topology_llc_cpus(const char *root)
+{
+	guint64 last = 0, n = 0;
+
+	for (guint i = 0; i < CACHES_MAX; i++) {
+		g_autofree char *level_path = g_strdup_printf(CACHE, i, "level");
+		g_autofree char *list_path = g_strdup_printf(CACHE, i, "shared_cpu_list");
+		guint64 level = read_number(root, level_path);
+		g_autofree char *list = read_text(root, list_path);
+
+		if (level <= last || !list)
+			continue;
+		last = level;
+		n = list_count(list);
+	}
+	return (guint)MIN(n, 1u << 20);
 }
 
 /* ---- Network ---- */

@@ -7,3 +7,6 @@
  * before /sys and /proc: "" on a real machine. `state` is the directory whose file system VMs' disks are on. What can't be read
  * stays unknown. */
 void topology_inspect(struct host *host, const char *root, const char *state);
+
+/* topology_llc_cpus(root): processors that share the first one's last-level cache; 0: not told. */
+guint topology_llc_cpus(const char *root);

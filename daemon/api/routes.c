@@ -299,8 +299,9 @@ const struct route routes[] = {
 	  .status = 200,
 	  .operation = "getTrace",
 	  .content_type = "text/csv; charset=utf-8",
-	  .doc = "What was asked, placed, refused and removed here in a family of decisions (allocation), as the lab's "
-		 "event trace." },
+	  .doc = "What was recorded here for a family of decisions, as the lab's trace: allocation, what was asked, "
+		 "placed, "
+		 "refused and removed; scheduling, what the vCPUs of this host ran and waited for." },
 
 	{ .method = "GET",
 	  .path = "/v1/images",

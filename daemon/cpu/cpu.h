@@ -103,6 +103,10 @@ struct cpu_usage {
 	guint64 run_ns, ready_ns;          /* ran; wanted to run but waited */
 	guint64 slices;                    /* times it got a CPU */
 	guint64 throttled_ns, n_throttled; /* of its group's limit; 0 without groups */
+	/* Times it gave up its CPU, and how many of these to sleep (each ends with a wake-up; waiting for a lock of the
+	 * VM's process is one, too). */
+	guint64 switches, wakeups;
+	gboolean has_switches, was_read;
 };
 /* cpu_read(cpu, target, usage): fills usage[0 … n_vcpus − 1] from /proc, without asking the VM. A thread that is gone has
  * all zeros. Returns how many were read. */

@@ -32,6 +32,24 @@ static void read_throttling(struct cpu *cpu, const char *vm, guint i, struct cpu
 	}
 }
 
+/* The lines come last: a text cut off before them tells neither. */
+static void read_switches(struct cpu *cpu, const struct cpu_target *target, guint i, struct cpu_usage *usage)
+{
+	static const char slept[] = "\nvoluntary_ctxt_switches:", preempted[] = "\nnonvoluntary_ctxt_switches:";
+	char text[8192];
+	const char *first, *second;
+
+	if (cpu_read_file(cpu, text, sizeof(text), "%s/%d/task/%d/status", cpu->proc, target->pid, target->vcpus[i]))
+		return;
+	first = strstr(text, slept);
+	second = strstr(text, preempted);
+	if (!first || !second)
+		return;
+	usage->wakeups = g_ascii_strtoull(first + strlen(slept), NULL, 10);
+	usage->switches = usage->wakeups + g_ascii_strtoull(second + strlen(preempted), NULL, 10);
+	usage->has_switches = TRUE;
+}
+
 guint cpu_read(struct cpu *cpu, const struct cpu_target *target, struct cpu_usage *usage)
 {
 	guint n = 0;
@@ -45,8 +63,9 @@ guint cpu_read(struct cpu *cpu, const struct cpu_target *target, struct cpu_usag
 				  target->vcpus[i]) ||
 		    sscanf(text, "%llu %llu %llu", &run, &ready, &slices) != 3)
 			continue;
-		usage[i] = (struct cpu_usage) { .run_ns = run, .ready_ns = ready, .slices = slices };
+		usage[i] = (struct cpu_usage) { .run_ns = run, .ready_ns = ready, .slices = slices, .was_read = TRUE };
 		read_throttling(cpu, target->vm, i, &usage[i]);
+		read_switches(cpu, target, i, &usage[i]);
 		n++;
 	}
 	return n;

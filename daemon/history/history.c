@@ -1,14 +1,8 @@
 #include "daemon/history/history.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "daemon/history/history_private.h"
-#include "daemon/model/error.h"
 #include "daemon/model/nouns.h"
 #include "daemon/model/placement.h"
 
@@ -64,35 +58,6 @@ static void row_append(struct history *history, const char *event, const char *n
 	g_string_append_c(history->rows, '\n');
 }
 
-static void write_out(struct history *history)
-{
-	const char *at = history->rows->str;
-	gsize left = history->rows->len;
-
-	while (left) {
-		ssize_t n = write(history->fd, at, left);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0) {
-			if (!history->failed)
-				g_warning("%s can't be written, rows are lost: %s", history->path, g_strerror(errno));
-			history->failed = TRUE;
-			/* Half a row is worse than none. */
-			if (ftruncate(history->fd, (off_t)history->bytes) == 0)
-				lseek(history->fd, (off_t)history->bytes, SEEK_SET);
-			break;
-		}
-		at += n;
-		left -= (gsize)n;
-	}
-	if (!left) {
-		history->bytes += history->rows->len;
-		history->failed = FALSE;
-	}
-	g_string_truncate(history->rows, 0);
-}
-
 /* ---- Files ---- */
 
 /* The newer file is begun with all there is, marked so that who reads both leaves it out. */
@@ -115,37 +80,24 @@ static void begin_file(struct history *history)
 
 		row_append(history, "create", name, marked);
 	}
-	write_out(history);
+	row_file_append(&history->file, history->rows);
 }
 
 static void rotate(struct history *history)
 {
-	int fd;
-
-	if (rename(history->path, history->older) < 0) {
-		g_warning("%s can't be put aside: %s", history->path, g_strerror(errno));
+	if (!row_file_turn(&history->file))
 		return;
-	}
-	fd = open(history->path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0) {
-		g_warning("%s can't be made: %s", history->path, g_strerror(errno));
-		rename(history->older, history->path);
-		return;
-	}
-	close(history->fd);
-	history->fd = fd;
-	history->bytes = 0;
 	begin_file(history);
 	/* Time goes on when all there is fills a file by itself. */
-	history->file_bytes = MAX(history->file_bytes, history->bytes * 2);
+	history->file_bytes = MAX(history->file_bytes, history->file.bytes * 2);
 }
 
 void history_settled(struct history *history)
 {
 	if (!history || !history->rows->len)
 		return;
-	write_out(history);
-	if (history->bytes >= history->file_bytes)
+	row_file_append(&history->file, history->rows);
+	if (history->file.bytes >= history->file_bytes)
 		rotate(history);
 }
 
@@ -177,36 +129,30 @@ static void learn_row(struct history *history, char *row)
 	}
 }
 
-/* Reads what there is and cuts off what does not end in a line's end. */
 static gboolean learn(struct history *history, GError **error)
 {
 	g_autofree char *text = NULL;
 	gsize bytes = 0;
 	char *at, *end;
 
-	if (!g_file_get_contents(history->path, &text, &bytes, error))
-		return FALSE;
-	if (!bytes || !g_str_has_prefix(text, HISTORY_HEADER)) {
-		if (ftruncate(history->fd, 0) == 0)
-			begin_file(history);
+	if (!history->file.bytes) {
+		begin_file(history);
 		return TRUE;
 	}
+	if (!g_file_get_contents(history->file.path, &text, &bytes, error))
+		return FALSE;
 	for (at = text; (end = memchr(at, '\n', (gsize)(text + bytes - at))) != NULL; at = end + 1) {
 		*end = '\0';
 		learn_row(history, at);
 	}
-	history->bytes = (guint64)(at - text);
-	if (ftruncate(history->fd, (off_t)history->bytes) < 0)
-		g_warning("%s: %s", history->path, g_strerror(errno));
 	return TRUE;
 }
 
 struct history *history_open(const char *dir, guint64 file_bytes, GError **error)
 {
 	struct history *history = g_new0(struct history, 1);
+	g_autofree char *path = g_build_filename(dir, "allocation.csv", NULL);
 
-	history->path = g_build_filename(dir, "allocation.csv", NULL);
-	history->older = g_strconcat(history->path, ".1", NULL);
 	history->file_bytes = file_bytes ? file_bytes : HISTORY_FILE_BYTES;
 	history->rows = g_string_new(NULL);
 	history->live = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
@@ -214,13 +160,7 @@ struct history *history_open(const char *dir, guint64 file_bytes, GError **error
 	history->racks = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
 	history->told = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 	history->pending = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-	history->fd = open(history->path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (history->fd < 0) {
-		g_set_error(error, POLDER_ERROR, POLDER_ERROR_FAILED, "open %s: %s", history->path, g_strerror(errno));
-		history_free(history);
-		return NULL;
-	}
-	if (!learn(history, error)) {
+	if (!row_file_open(&history->file, path, HISTORY_HEADER, error) || !learn(history, error)) {
 		history_free(history);
 		return NULL;
 	}
@@ -231,9 +171,9 @@ void history_free(struct history *history)
 {
 	if (!history)
 		return;
-	if (history->fd >= 0) {
+	if (history->file.fd >= 0) {
 		history_settled(history);
-		close(history->fd);
+		row_file_close(&history->file);
 	}
 	g_hash_table_unref(history->live);
 	g_hash_table_unref(history->hosts);
@@ -241,8 +181,6 @@ void history_free(struct history *history)
 	g_hash_table_unref(history->told);
 	g_hash_table_unref(history->pending);
 	g_string_free(history->rows, TRUE);
-	g_free(history->path);
-	g_free(history->older);
 	g_free(history);
 }
 

@@ -39,16 +39,17 @@ struct history_reader *history_read(struct history *history, GError **error)
 		return NULL;
 	}
 	history_settled(history);
-	now = fopen(history->path, "re");
+	now = fopen(history->file.path, "re");
 	if (!now) {
-		g_set_error(error, POLDER_ERROR, POLDER_ERROR_FAILED, "read %s: %s", history->path, g_strerror(errno));
+		g_set_error(error, POLDER_ERROR, POLDER_ERROR_FAILED, "read %s: %s", history->file.path,
+			    g_strerror(errno));
 		return NULL;
 	}
 	reader = g_new0(struct history_reader, 1);
 	reader->files[1] = now;
-	reader->files[0] = fopen(history->older, "re");
+	reader->files[0] = fopen(history->file.older, "re");
 	reader->had_older = reader->files[0] != NULL;
-	reader->left = history->bytes;
+	reader->left = history->file.bytes;
 	reader->base_us = -1;
 	return reader;
 }

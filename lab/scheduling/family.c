@@ -89,6 +89,19 @@ static void jitter_add(struct workload *workload, guint8 percent)
 	}
 }
 
+static void recorded_notes_add(const struct workload *workload, GPtrArray *notes)
+{
+	g_ptr_array_add(
+		notes,
+		g_strdup_printf("recorded live: the last %g of %g s; a vCPU wants what it ran and waited for, in as "
+				"many jobs as it woke; what else ran on the host is not in it",
+				(double)workload->horizon_ns / 1e9, (double)workload->recorded_ns / 1e9));
+	if (workload->no_wakeups)
+		g_ptr_array_add(notes,
+				g_strdup("wake-ups were not recorded: latency is null, and so is the performance "
+					 "of what has VMs with a latency target"));
+}
+
 static void notes_add(const struct scheduling_workload *loaded, GPtrArray *notes)
 {
 	const struct topology *topology = &loaded->workload->topology;
@@ -102,7 +115,9 @@ static void notes_add(const struct scheduling_workload *loaded, GPtrArray *notes
 	if (loaded->projected)
 		g_ptr_array_add(notes,
 				g_strdup("projected: what a model of the kernel makes of each strategy's knobs"));
-	if (loaded->workload->samples->len)
+	if (loaded->workload->recorded_ns)
+		recorded_notes_add(loaded->workload, notes);
+	else if (loaded->workload->samples->len)
 		g_ptr_array_add(notes, g_strdup("utilization: of each second, and what is not done by its end is lost; "
 						"tenants: one a VM"));
 	g_ptr_array_add(notes,
@@ -114,18 +129,20 @@ static gpointer load(const char *path, const char *const *options, GPtrArray *no
 	struct settings settings = { 0 };
 	struct scheduling_workload *loaded;
 	struct workload *workload;
+	struct workload_part part;
 
 	for (guint i = 0; options && options[i]; i++)
 		if (!option_set(&settings, options[i], error))
 			return NULL;
-	workload = workload_open(path, (guint)settings.vms, (guint)settings.line, error);
+	part = (struct workload_part) { (guint)settings.vms, (guint)settings.line, (guint)settings.seconds };
+	workload = workload_open(path, &part, error);
 	if (!workload)
 		return NULL;
 	if (settings.cpus)
 		workload->topology.n_cpus = (guint)settings.cpus;
 	if (settings.threads)
 		workload->topology.threads_per_core = (guint)settings.threads;
-	if (settings.seconds)
+	if (settings.seconds && !workload->recorded_ns)
 		workload->horizon_ns = (gint64)settings.seconds * SECOND;
 	if (settings.jitter)
 		jitter_add(workload, (guint8)settings.jitter);

@@ -33,9 +33,9 @@ static void demand_recorded(const struct workload *workload, const struct engine
 		gint64 end = MIN(shape->horizon_ns,
 				 ((at + offset_ns) / workload->sample_ns + 1) * workload->sample_ns - offset_ns);
 		guint64 sample = (guint64)((at + offset_ns) / workload->sample_ns) % task->n_samples;
-		guint percent = workload->samples->data[task->first_sample + sample];
+		guint64 use = g_array_index(workload->samples, struct sample, task->first_sample + sample).use_ppm;
 
-		demand_add(shape, demand, index, at, at + (end - at) / 100 * percent);
+		demand_add(shape, demand, index, at, at + (gint64)((guint64)(end - at) * use / SAMPLE_PPM));
 		at = end;
 	}
 }
@@ -271,8 +271,17 @@ static void score(struct lab_result *result, enum score_kind kind, double value)
 	result->has_score[kind] = TRUE;
 }
 
-static void tell_latency(const struct engine_totals *totals, struct lab_result *result)
+static void tell_latency(const struct engine_totals *totals, gboolean no_wakeups, struct lab_result *result)
 {
+	static const char *const all[] = { "wakeup_p50_us", "wakeup_p99_us", "wakeup_p999_us", "wakeup_max_us" };
+	static const char *const class[] = { "latency_class_p99_us", "latency_class_p999_us" };
+
+	for (guint i = 0; no_wakeups && i < G_N_ELEMENTS(all); i++)
+		lab_result_add_missing(result, all[i]);
+	for (guint i = 0; no_wakeups && totals->wakeup_class.n && i < G_N_ELEMENTS(class); i++)
+		lab_result_add_missing(result, class[i]);
+	if (no_wakeups)
+		return;
 	lab_result_add(result, "wakeup_p50_us", (double)histogram_percentile(&totals->wakeup, 500) / 1e3);
 	lab_result_add(result, "wakeup_p99_us", (double)histogram_percentile(&totals->wakeup, 990) / 1e3);
 	lab_result_add(result, "wakeup_p999_us", (double)histogram_percentile(&totals->wakeup, 999) / 1e3);
@@ -298,7 +307,9 @@ void figures_tell(const struct workload *workload, const struct engine_result *r
 	if (shares.entitled > 0) {
 		double late = (double)histogram_percentile(&totals->wakeup_ratio, 990) / 1000;
 
-		score(result, SCORE_PERFORMANCE, shares.met / shares.entitled * (late > 1 ? 1 / late : 1));
+		/* Whether a latency target is kept is told by wake-ups alone. */
+		if (!workload->no_wakeups || !totals->wakeup_class.n)
+			score(result, SCORE_PERFORMANCE, shares.met / shares.entitled * (late > 1 ? 1 / late : 1));
 		lab_result_add(result, "delivered_share", shares.met / shares.entitled);
 	}
 	if (promises.counted) {
@@ -317,7 +328,7 @@ void figures_tell(const struct workload *workload, const struct engine_result *r
 	lab_result_add(result, "share_error_points", shares.error_points);
 	lab_result_add(result, "lag_max_ms", shares.lag_ns / 1e6);
 	lab_result_add(result, "busy_share", (double)totals->busy_ns / capacity);
-	tell_latency(totals, result);
+	tell_latency(totals, workload->no_wakeups, result);
 	tell_sums(run, result);
 	lab_result_add(result, "events", (double)totals->events);
 }

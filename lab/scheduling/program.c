@@ -114,42 +114,83 @@ static enum outcome release_next(struct engine *engine, guint id, gint64 period_
 	return runner->release_ns > engine->system.now_ns ? OUTCOME_BLOCKS : OUTCOME_RELEASED;
 }
 
-static guint utilization(const struct engine *engine, guint id, gint64 at_ns)
+/* ---- Recorded use: jobs, each released at its time though the one before is late ---- */
+
+static struct sample sample_at(const struct engine *engine, guint id, gint64 at_ns)
 {
 	const struct task *task = &g_array_index(engine->workload->tasks, struct task, id);
 	guint64 index = (guint64)((at_ns + engine->setup->offset_ns) / engine->workload->sample_ns);
 
-	return task->n_samples ? engine->workload->samples->data[task->first_sample + index % task->n_samples] : 0;
+	if (!task->n_samples)
+		return (struct sample) { 0 };
+	return g_array_index(engine->workload->samples, struct sample, task->first_sample + index % task->n_samples);
 }
 
-/* Every period a job of the recorded utilization's size; those of a period that has passed altogether are lost. Steps over
- * periods without work. `left_ns` 0 tells that the job is done. */
+/* From one release to the next: a period, or that of each wake-up. */
+static gint64 use_gap(const struct engine *engine, const struct sample *sample, gint64 period_ns)
+{
+	return sample->wakeups ? MAX(engine->workload->sample_ns / sample->wakeups, 1) : period_ns;
+}
+
+static gint64 use_job(const struct engine *engine, const struct sample *sample, gint64 period_ns)
+{
+	guint64 gap = (guint64)use_gap(engine, sample, period_ns);
+
+	return (gint64)MAX(gap * sample->use_ppm / SAMPLE_PPM, 1);
+}
+
+/* How far into its gap the first job of a sample is released: drawn for each, so that vCPUs do not wake in step; no later
+ * than lets the job be done in its gap, so that what a sample wants is wanted within it. */
+static gint64 use_phase(const struct engine *engine, guint id, gint64 at_ns, const struct sample *sample)
+{
+	gint64 slack = use_gap(engine, sample, 0) - use_job(engine, sample, 0);
+	guint64 draw = (engine->setup->seed * 1000003 + id) * 1000003 + (guint64)(at_ns / engine->workload->sample_ns);
+
+	draw = (draw | 1) * G_GUINT64_CONSTANT(0x9e3779b97f4a7c15);
+	random_next(&draw);
+	return slack > 0 ? (gint64)(draw % (guint64)slack) : 0;
+}
+
+/* The release after the one at `at_ns`, whether there is use then or not. */
+static gint64 use_next(const struct engine *engine, guint id, gint64 at_ns, gint64 period_ns)
+{
+	gint64 now = engine->system.now_ns, length = engine->workload->sample_ns, next, begin;
+	struct sample before = sample_at(engine, id, at_ns), sample;
+
+	next = at_ns + use_gap(engine, &before, period_ns);
+	if (next + period_ns <= now)
+		next += (now - next) / period_ns * period_ns;
+	sample = sample_at(engine, id, next);
+	if (next / length == at_ns / length || (!before.wakeups && !sample.wakeups))
+		return next;
+	begin = next / length * length;
+	return begin + (sample.wakeups ? use_phase(engine, id, begin, &sample) : 0);
+}
+
+/* Steps over periods without work; what has passed by more than a period is lost. `left_ns` 0 tells that a job is done. */
 static enum outcome use(struct engine *engine, guint id, gint64 period_ns, gint64 *wake_ns)
 {
 	struct runner *runner = &engine->runner[id];
-	gint64 now = engine->system.now_ns;
-	guint percent;
+	struct sample sample;
 
 	if (!runner->works) { /* the job of the release that woke it */
-		percent = utilization(engine, id, runner->release_ns);
-		if (percent) {
+		sample = sample_at(engine, id, runner->release_ns);
+		if (sample.use_ppm) {
 			runner->works = TRUE;
-			runner->left_ns = period_ns / 100 * percent;
+			runner->left_ns = use_job(engine, &sample, period_ns);
 			return OUTCOME_RUNS;
 		}
 	}
 	runner->works = FALSE;
 	do {
-		runner->release_ns += period_ns;
-		if (runner->release_ns + period_ns <= now)
-			runner->release_ns += (now - runner->release_ns) / period_ns * period_ns;
-	} while (!utilization(engine, id, runner->release_ns) && runner->release_ns < engine->horizon_ns);
+		runner->release_ns = use_next(engine, id, runner->release_ns, period_ns);
+		sample = sample_at(engine, id, runner->release_ns);
+	} while (!sample.use_ppm && runner->release_ns < engine->horizon_ns);
 	*wake_ns = runner->release_ns;
-	if (runner->release_ns > now)
+	if (runner->release_ns > engine->system.now_ns)
 		return OUTCOME_BLOCKS;
-	percent = utilization(engine, id, runner->release_ns);
 	runner->works = TRUE;
-	runner->left_ns = period_ns / 100 * MAX(percent, 1);
+	runner->left_ns = use_job(engine, &sample, period_ns);
 	return OUTCOME_RUNS;
 }
 

@@ -23,7 +23,7 @@ gboolean workload_add_utilization(struct workload *workload, const char *name, c
 		const char *end = memchr(text + at, '\n', bytes - at);
 		gsize length = end ? (gsize)(end - (text + at)) : bytes - at;
 		guint value = 0;
-		guint8 percent;
+		struct sample sample = { 0 };
 
 		line++;
 		if (length && text[at + length - 1] == '\r')
@@ -36,8 +36,8 @@ gboolean workload_add_utilization(struct workload *workload, const char *name, c
 				    line);
 			return FALSE;
 		}
-		percent = (guint8)value;
-		g_byte_array_append(workload->samples, &percent, 1);
+		sample.use_ppm = value * (SAMPLE_PPM / 100);
+		g_array_append_val(workload->samples, sample);
 		at = end ? (gsize)(end - text) + 1 : bytes;
 	}
 	if (workload->samples->len == first) {
@@ -189,11 +189,40 @@ struct workload *workload_read_utilization(const char *path, guint n_vms, GError
 	return g_steal_pointer(&workload);
 }
 
-struct workload *workload_open(const char *path, guint n_vms, guint line, GError **error)
+static struct workload *task_set_open(const char *text, const char *name, guint line, GError **error)
+{
+	g_autoptr(GArray) sets = task_sets_read(text, name, error);
+	const struct task_set *set = NULL;
+
+	for (guint i = 0; sets && i < sets->len && !set; i++)
+		if (!line || g_array_index(sets, struct task_set, i).line == line)
+			set = &g_array_index(sets, struct task_set, i);
+	if (sets && !set)
+		g_set_error(error, LAB_ERROR, LAB_ERROR_INVALID, "%s:%u: there is no task set on that line", name,
+			    line);
+	return set ? workload_from_task_set(set) : NULL;
+}
+
+static struct workload *csv_open(const char *path, const char *name, const struct workload_part *part, GError **error)
+{
+	g_autoptr(GBytes) content = unpack(path, error);
+	g_autofree char *text = NULL;
+	const char *data;
+	gsize bytes;
+
+	if (!content)
+		return NULL;
+	data = g_bytes_get_data(content, &bytes);
+	if (bytes > strlen(WORKLOAD_RECORDED) && memcmp(data, WORKLOAD_RECORDED, strlen(WORKLOAD_RECORDED)) == 0)
+		return workload_read_recorded(data, bytes, name, part, error);
+	text = g_strndup(data, bytes);
+	return task_set_open(text, name, part->line, error);
+}
+
+struct workload *workload_open(const char *path, const struct workload_part *part, GError **error)
 {
 	g_autoptr(workload_auto) workload = NULL;
 	g_autofree char *name = g_path_get_basename(path), *text = NULL;
-	g_autoptr(GArray) sets = NULL;
 	gsize bytes = 0;
 
 	if (g_str_has_prefix(path, "synthetic:")) {
@@ -204,22 +233,9 @@ struct workload *workload_open(const char *path, guint n_vms, guint line, GError
 			    "synthetic:mixed",
 			    path);
 	} else if (g_file_test(path, G_FILE_TEST_IS_DIR) || strstr(name, ".tar") || g_str_has_suffix(name, ".tgz")) {
-		workload = workload_read_utilization(path, n_vms, error);
+		workload = workload_read_utilization(path, part->n_vms, error);
 	} else if (strstr(name, ".csv")) {
-		g_autoptr(GBytes) content = unpack(path, error);
-		const struct task_set *set = NULL;
-
-		if (!content)
-			return NULL;
-		text = g_strndup(g_bytes_get_data(content, NULL), g_bytes_get_size(content));
-		sets = task_sets_read(text, name, error);
-		for (guint i = 0; sets && i < sets->len && !set; i++)
-			if (!line || g_array_index(sets, struct task_set, i).line == line)
-				set = &g_array_index(sets, struct task_set, i);
-		if (sets && !set)
-			g_set_error(error, LAB_ERROR, LAB_ERROR_INVALID, "%s:%u: there is no task set on that line",
-				    name, line);
-		workload = set ? workload_from_task_set(set) : NULL;
+		workload = csv_open(path, name, part, error);
 	} else if (g_file_get_contents(path, &text, &bytes, error)) {
 		workload = workload_read_json(text, bytes, name, error);
 	}

@@ -21,7 +21,7 @@ struct workload *workload_new(void)
 	workload->barriers = g_array_new(FALSE, TRUE, sizeof(guint32));
 	workload->masks = g_ptr_array_new_with_free_func(g_free);
 	workload->tenants = g_ptr_array_new_with_free_func(g_free);
-	workload->samples = g_byte_array_new();
+	workload->samples = g_array_new(FALSE, FALSE, sizeof(struct sample));
 	workload->topology =
 		(struct topology) { .n_cpus = 1, .threads_per_core = 1, .cores_per_llc = 8, .llcs_per_node = 1 };
 	workload->horizon_ns = 10 * G_GINT64_CONSTANT(1000000000);
@@ -38,7 +38,7 @@ void workload_free(struct workload *workload)
 	g_array_unref(workload->barriers);
 	g_ptr_array_unref(workload->masks);
 	g_ptr_array_unref(workload->tenants);
-	g_byte_array_unref(workload->samples);
+	g_array_unref(workload->samples);
 	g_free(workload);
 }
 

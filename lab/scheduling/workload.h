@@ -8,6 +8,7 @@
 #define WORKLOAD_CPUS_MAX  4096
 #define WORKLOAD_TASKS_MAX 1000000
 #define WORKLOAD_STEPS_MAX 4000000
+#define SAMPLE_PPM         1000000u /* all of a CPU */
 #define WORKLOAD_TIME_MAX  (G_GINT64_CONSTANT(400) * 86400 * 1000000000)
 
 enum step_kind {
@@ -18,8 +19,8 @@ enum step_kind {
 	STEP_UNLOCK,  /* give it back */
 	STEP_BARRIER, /* block until all who meet at `object` have come */
 	STEP_DODGE,   /* run until just before the next tick (of ns), sleep over it */
-	STEP_USE,     /* every ns: run as much of it as the recorded utilization says; what is late by more is lost */
-	STEP_LOOP,    /* go to step `object` of this program */
+	STEP_USE,  /* run as much of every ns as was recorded, in as many jobs; what is late by more than ns is lost */
+	STEP_LOOP, /* go to step `object` of this program */
 };
 
 struct step {
@@ -27,6 +28,12 @@ struct step {
 	guint8 spread_percent;
 	guint32 object;
 	gint64 ns;
+};
+
+/* What a vCPU wanted while a sample lasted. */
+struct sample {
+	guint32 use_ppm; /* of a CPU */
+	guint32 wakeups; /* evenly spread jobs that make it up; 0: one a period, wherever in it the vCPU began */
 };
 
 /* A vCPU (or, in a task set, a task). */
@@ -61,15 +68,17 @@ struct topology {
 
 struct workload {
 	struct topology topology;
-	GArray *tasks;       /* struct task, by vm */
-	GArray *vms;         /* struct workload_vm */
-	GArray *steps;       /* struct step */
-	GArray *barriers;    /* guint32: how many meet there */
-	GPtrArray *masks;    /* guint64[WORKLOAD_CPUS_MAX / 64], owned */
-	GByteArray *samples; /* percent of a CPU */
-	GPtrArray *tenants;  /* char *, owned */
+	GArray *tasks;      /* struct task, by vm */
+	GArray *vms;        /* struct workload_vm */
+	GArray *steps;      /* struct step */
+	GArray *barriers;   /* guint32: how many meet there */
+	GPtrArray *masks;   /* guint64[WORKLOAD_CPUS_MAX / 64], owned */
+	GArray *samples;    /* struct sample */
+	GPtrArray *tenants; /* char *, owned */
 	guint n_locks;
-	gint64 sample_ns; /* how long a sample lasts */
+	gint64 sample_ns;   /* how long a sample lasts; 0: there are none */
+	gint64 recorded_ns; /* of a live recording: how much there was before the last of it was taken; 0: it is none */
+	gboolean no_wakeups; /* when its vCPUs woke was not recorded: a job is no wake-up */
 	gint64 horizon_ns;
 	guint64 seed; /* of what differs between runs of it */
 	gboolean is_task_set;
@@ -119,10 +128,22 @@ struct workload *workload_read_utilization(const char *path, guint n_vms, GError
 gboolean workload_add_utilization(struct workload *workload, const char *name, const char *text, gsize bytes,
 				  GError **error);
 
+/* What is taken of a file that has more; 0: the reader's own choice. */
+struct workload_part {
+	guint n_vms;   /* of recorded VMs: the first by name */
+	guint line;    /* of a CSV of task sets: the one on it */
+	guint seconds; /* of a live recording: the last */
+};
+
+/* workload_read_recorded(text, bytes, name, part, error): what the live platform recorded (README.md). */
+#define WORKLOAD_RECORDED "time_s,event,vm,vcpu" /* how it begins */
+struct workload *workload_read_recorded(const char *text, gsize bytes, const char *name,
+					const struct workload_part *part, GError **error);
+
 /* workload_generate(text, error): "kind:name=value,…" with a kind of mixed, cpu, bursty, realtime, locks, barrier, attack,
  * speed; values vms, cpus, seconds, seed. */
 struct workload *workload_generate(const char *text, GError **error);
 
-/* workload_open(path, options…): by what it looks like: "synthetic:…", .json, .csv (its first task set, or the one of
- * line `line`), a directory or tar of utilizations. */
-struct workload *workload_open(const char *path, guint n_vms, guint line, GError **error);
+/* workload_open(path, part, error): by what it looks like: "synthetic:…", .json, .csv (a live recording; task sets: the first,
+ * or that of the line), a directory or tar of utilizations. */
+struct workload *workload_open(const char *path, const struct workload_part *part, GError **error);

@@ -47,6 +47,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	ok = workload_add_utilization(recorded, "fuzz", (const char *)data, size, &utilization_error);
 	assert(!ok == !!utilization_error);
 	for (guint i = 0; i < recorded->samples->len; i++)
-		assert(recorded->samples->data[i] <= 100);
+		assert(g_array_index(recorded->samples, struct sample, i).use_ppm <= SAMPLE_PPM);
 	return 0;
 }

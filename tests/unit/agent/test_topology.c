@@ -42,6 +42,12 @@ static void put_machine(const char *root)
 	put(root, NODE "2/cpulist", "\n"); /* memory only */
 	put(root, NODE "2/meminfo", "Node 2 MemTotal:       33554432 kB\n");
 	put(root, "/sys/devices/system/cpu/cpu0/topology/thread_siblings_list", "0,8\n");
+	put(root, "/sys/devices/system/cpu/cpu0/cache/index0/level", "1\n");
+	put(root, "/sys/devices/system/cpu/cpu0/cache/index0/shared_cpu_list", "0,8\n");
+	put(root, "/sys/devices/system/cpu/cpu0/cache/index1/level", "3\n");
+	put(root, "/sys/devices/system/cpu/cpu0/cache/index1/shared_cpu_list", "0-1,8-9\n");
+	put(root, "/sys/devices/system/cpu/cpu0/cache/index2/level", "2\n");
+	put(root, "/sys/devices/system/cpu/cpu0/cache/index2/shared_cpu_list", "0,8\n");
 	put(root, "/proc/cpuinfo",
 	    "processor\t: 0\nflags\t\t: fpu lm cx16 lahf_lm popcnt pni sse4_1 sse4_2 ssse3 avx avx2 bmi1 bmi2 f16c "
 	    "fma abm movbe xsave\nbugs\t\t:\n");
@@ -70,6 +76,7 @@ static void test_machine(void)
 	g_assert_cmpstr(host.cpu_level, ==, "x86-64-v3");
 	g_assert_cmpuint(host.network_bps, ==, 10000000000);
 	g_assert_cmpuint(host.disk_bytes, >, 0);
+	g_assert_cmpuint(topology_llc_cpus(root), ==, 4);
 	noun_clear(&host_noun, &host);
 	remove_tree(root);
 }
@@ -87,6 +94,7 @@ static void test_plugged(void)
 	topology_inspect(&host, root, root);
 	g_assert_cmpuint(g_strv_length(host.nodes), ==, 1);
 	g_assert_cmpstr(host.nodes[0], ==, "2c24G");
+	g_assert_cmpuint(topology_llc_cpus(root), ==, 0);
 	noun_clear(&host_noun, &host);
 	remove_tree(root);
 }

@@ -252,6 +252,27 @@ static void test_answers(void)
 	fixture_clear(&fixture);
 }
 
+/* In pieces, all of it, in order. */
+static void test_recording(void)
+{
+	struct call call = { .method = "GET", .path = "/v1/trace/scheduling" };
+	g_auto(GStrv) rows = NULL;
+	struct fixture fixture;
+
+	fixture_init(&fixture);
+	call.fixture = &fixture;
+	call_begin(&call);
+	call_end(&call);
+	g_assert_cmpuint(call.status, ==, 200);
+	g_assert_nonnull(strstr(call.headers, "text/csv"));
+	rows = g_strsplit(call.answer, "\n", -1);
+	g_assert_cmpuint(g_strv_length(rows), ==, FIXTURE_RECORDED_ROWS + 2);
+	g_assert_cmpstr(rows[0], ==, "time_s,event,vm,vcpu");
+	g_assert_cmpstr(rows[FIXTURE_RECORDED_ROWS], ==, "9999.000000,vcpu,web,0");
+	call_clear(&call);
+	fixture_clear(&fixture);
+}
+
 static void test_texts(void)
 {
 	g_autofree char *made = api_openapi_yaml();
@@ -281,6 +302,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/api/contract/routes", test_routes);
 	g_test_add_func("/api/contract/schemas", test_schemas);
 	g_test_add_func("/api/contract/answers", test_answers);
+	g_test_add_func("/api/contract/recording", test_recording);
 	g_test_add_func("/api/contract/texts", test_texts);
 	return g_test_run();
 }

@@ -55,13 +55,17 @@ static void agent_acts(struct fixture *fixture, const struct store_kv *plan)
 	fixture_put(fixture, key, text);
 }
 
-/* As the agent's cpu_control_figures(). */
-static int cpu_figures(void)
+/* As the agent's cpu_control_figures(), or cpu_control_recording(): more than one piece. */
+static int cpu_file(gboolean recording)
 {
-	static const char text[] = "{\"time_us\":1,\"cpus\":2,\"strategy\":\"eevdf\",\"vcpus\":[],\"mechanisms\":[]}";
+	static const char figures[] =
+		"{\"time_us\":1,\"cpus\":2,\"strategy\":\"eevdf\",\"vcpus\":[],\"mechanisms\":[]}";
+	g_autoptr(GString) text = g_string_new(recording ? "time_s,event,vm,vcpu\n" : figures);
 	int fd = memfd_create("polder-test-cpu", MFD_CLOEXEC);
 
-	g_assert_cmpint(write(fd, text, strlen(text)), ==, (gssize)strlen(text));
+	for (guint i = 0; recording && i < FIXTURE_RECORDED_ROWS; i++)
+		g_string_append_printf(text, "%u.000000,vcpu,web,0\n", i);
+	g_assert_cmpint(write(fd, text->str, text->len), ==, (gssize)text->len);
 	return fd;
 }
 
@@ -87,9 +91,9 @@ static gboolean on_agent_request(int fd, GIOCondition condition, gpointer user_d
 	packet[got] = '\0';
 	g_free(fixture->stream_request);
 	fixture->stream_request = g_strdup(packet);
-	if (strstr(packet, "\"stream\":\"cpu\"")) {
+	if (strstr(packet, "\"stream\":\"cpu")) {
 		pair[0] = -1;
-		pair[1] = cpu_figures();
+		pair[1] = cpu_file(strstr(packet, "\"stream\":\"cpu-record\"") != NULL);
 	} else {
 		g_assert_cmpint(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), ==, 0);
 	}

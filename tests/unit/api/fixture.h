@@ -8,6 +8,8 @@
 #include "daemon/api/api.h"
 #include "daemon/control/control.h"
 
+#define FIXTURE_RECORDED_ROWS 10000 /* of GET /v1/trace/scheduling */
+
 struct fixture {
 	char *dir;
 	struct dirs dirs;

@@ -18,6 +18,16 @@ static const char trace[] = "time_s,event,vm,cpus,memory_mib,tenant,group,numa_n
 			    "1,create,a,4,8192,,,,,h1,first-fit,\n2,create,b,4,8192,,,,,h1,first-fit,\n"
 			    "50,delete,a,,,,,,,,,\n100,delete,b,,,,,,,,,\n";
 
+/* Two vCPUs on one CPU: one that never stops, one that wakes. */
+static const char recorded[] =
+	"time_s,event,vm,vcpu,tenant,weight,limit_percent,reserve_percent,latency_us,interval_us,run_us,"
+	"ready_us,throttled_us,wakeups,switches,cpus,threads_per_core,cores_per_llc,llcs_per_node\n"
+	"10,host,,,,,,,,,,,,,,1,1,1,1\n"
+	"11,vcpu,busy,0,red,100,0,0,0,1000000,700000,300000,0,0,90,,,,\n"
+	"11,vcpu,web,0,blue,100,0,0,2000,1000000,250000,50000,0,80,90,,,,\n"
+	"12,vcpu,busy,0,red,100,0,0,0,1000000,700000,300000,0,0,90,,,,\n"
+	"12,vcpu,web,0,blue,100,0,0,2000,1000000,250000,50000,0,80,90,,,,\n";
+
 struct seen {
 	GMutex lock;
 	GString *requests; /* "METHOD PATH BODY" a line */
@@ -34,6 +44,8 @@ static void handle(SoupServer *server, SoupServerMessage *message, const char *p
 	g_mutex_unlock(&seen->lock);
 	if (strcmp(path, "/v1/trace/allocation") == 0)
 		test_server_answer(message, 200, "text/csv", trace);
+	else if (strcmp(path, "/v1/trace/scheduling") == 0)
+		test_server_answer(message, 200, "text/csv", recorded);
 	else
 		test_server_answer(message, 200, "application/json", choice);
 }
@@ -179,6 +191,26 @@ static void test_live(void)
 	g_assert_nonnull(strstr(asked[1], json_object_get_string_member(root, "winner")));
 }
 
+/* What is put to work is ranked by what the kernel makes of it, whatever was asked for. */
+static void test_live_scheduling(void)
+{
+	g_auto(outcome_auto) chosen =
+		polder("select scheduling --trace live --seeds 1 --apply --json -o model=ideal --weights security=0.6");
+	g_autoptr(JsonNode) node = json_from_string(chosen.out, NULL);
+	g_auto(GStrv) asked = g_strsplit(chosen.asked, "\n", -1);
+	JsonObject *root;
+
+	g_assert_no_error(chosen.error);
+	g_assert_nonnull(node);
+	root = json_node_get_object(node);
+	g_assert_true(json_object_get_boolean_member(root, "applied"));
+	g_assert_nonnull(strstr(chosen.out, "recorded live: the last 2 of 2 s"));
+	g_assert_nonnull(strstr(chosen.out, "projected: "));
+	g_assert_cmpstr(asked[0], ==, "GET /v1/trace/scheduling ");
+	g_assert_true(g_str_has_prefix(asked[1], "PUT /v1/strategies/scheduling {\"name\":\""));
+	g_assert_nonnull(strstr(asked[1], json_object_get_string_member(root, "winner")));
+}
+
 static void test_none_meets(void)
 {
 	g_auto(outcome_auto) none = polder("select allocation --trace live --seeds 1 --apply --require "
@@ -225,6 +257,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/strategy/status", test_status);
 	g_test_add_func("/strategy/refused", test_refused);
 	g_test_add_func("/strategy/live", test_live);
+	g_test_add_func("/strategy/live-scheduling", test_live_scheduling);
 	g_test_add_func("/strategy/none-meets", test_none_meets);
 	g_test_add_func("/strategy/optimize", test_optimize);
 	g_test_add_func("/strategy/ls", test_ls);

@@ -517,7 +517,11 @@ static void test_read(gconstpointer data)
 	g_assert_cmpuint(usage[0].ready_ns, ==, 2000);
 	g_assert_cmpuint(usage[0].n_throttled, ==, 3);
 	g_assert_cmpuint(usage[0].throttled_ns, ==, 4000);
+	g_assert_true(usage[0].was_read && usage[0].has_switches);
+	g_assert_cmpuint(usage[0].wakeups, ==, 30);
+	g_assert_cmpuint(usage[0].switches, ==, 37);
 	g_assert_cmpuint(usage[1].run_ns, ==, 0);
+	g_assert_false(usage[1].was_read);
 	g_assert_true(cpu_clear(f.cpu, "web", NULL));
 	end(&f);
 }

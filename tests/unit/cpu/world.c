@@ -472,12 +472,15 @@ void fake_process(struct fake *fake, pid_t pid, guint n_threads, const char *pat
 	for (pid_t tid = pid; tid < pid + (pid_t)n_threads; tid++) {
 		g_autofree char *dir = g_strdup_printf("%s/%d/task/%d", fake->proc, pid, tid);
 		g_autofree char *stat = g_build_filename(dir, "stat", NULL),
-				*sched = g_build_filename(dir, "schedstat", NULL);
+				*sched = g_build_filename(dir, "schedstat", NULL),
+				*status = g_build_filename(dir, "status", NULL);
 		g_autofree char *number = g_strdup_printf("%d", tid), *process = g_strdup_printf("%d", pid);
 
 		g_mkdir_with_parents(dir, 0700);
 		put_file(stat, "5 (CPU 0) KVM) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 777 0 0\n");
 		put_file(sched, "1000 2000 3\n");
+		put_file(status, "Name:\tCPU 0/KVM\nCpus_allowed:\tff\nvoluntary_ctxt_switches:\t30\n"
+				 "nonvoluntary_ctxt_switches:\t7\n");
 		put_group_of(fake, process, number, path);
 		add_thread(fake, tid);
 	}

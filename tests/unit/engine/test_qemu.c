@@ -470,27 +470,9 @@ static void test_again(void)
 	fixture_clear(&f);
 }
 
-static void test_probe(void)
-{
-	struct fixture f;
-	struct host host = { 0 };
-	g_autoptr(GError) error = NULL;
-
-	fixture_init(&f, "HELLO\n", ROM_HALT);
-	g_assert_true(engine_qemu.probe(f.engine, &host, &error));
-	g_assert_no_error(error);
-	g_assert_cmpstr(host.engines[0], ==, "qemu");
-	g_assert_nonnull(host.qemu_version);
-	g_assert_nonnull(host.accelerator_reason);
-	g_test_message("%s: %s; QEMU %s", host.accelerator, host.accelerator_reason, host.qemu_version);
-	noun_clear(&host_noun, &host);
-	fixture_clear(&f);
-}
-
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
-	g_test_add_func("/qemu/probe", test_probe);
 	g_test_add_func("/qemu/life", test_life);
 	g_test_add_func("/qemu/adopt", test_adopt);
 	g_test_add_func("/qemu/ended-alone", test_ended_alone);

@@ -30,6 +30,7 @@ void vm_op_free(gpointer data)
 	noun_clear(&vm_noun, &op->vm);
 	g_free(op->name);
 	g_free(op->uuid);
+	g_clear_pointer(&op->before, g_bytes_unref);
 	g_free(op);
 }
 

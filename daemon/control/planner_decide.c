@@ -70,6 +70,7 @@ void planner_plan_fill(struct plan *plan, const struct records *records)
 	plan->cpu_limit_percent = vm->cpu_limit_percent;
 	plan->cpu_reserve_percent = vm->cpu_reserve_percent;
 	plan->cpu_latency_us = vm->cpu_latency_us;
+	planner_set_string(&plan->held, NULL);
 	plan->stop_timeout_ms = vm->desired == VM_DESIRED_STOPPED ? vm->stopping_timeout_ms : vm->stop_timeout_ms;
 }
 
@@ -112,6 +113,12 @@ static gboolean held(const struct records *records)
 	return records->plan.desired == VM_DESIRED_STOPPED && records->vm.desired != VM_DESIRED_STOPPED;
 }
 
+/* Its reservation may be what it asks for by now. `lacks`: why not. */
+static gboolean raised(const struct records *records, const char *lacks)
+{
+	return !lacks && records->plan.cpu_reserve_percent < records->vm.cpu_reserve_percent;
+}
+
 /* It is to give way, and what it takes is not free yet. */
 static gboolean decide_eviction(struct planner *planner, struct entry *entry, struct records *records,
 				struct planner_write *write)
@@ -139,7 +146,8 @@ static gboolean decide_update(struct planner *planner, struct entry *entry, stru
 			      struct planner_write *write)
 {
 	struct plan *plan = &records->plan;
-	guint64 run = plan->run;
+	guint64 run = plan->run, reserve_percent = plan->cpu_reserve_percent;
+	g_autofree char *lacks = NULL;
 	gboolean never_began;
 
 	if (entry->evicted_for)
@@ -149,13 +157,19 @@ static gboolean decide_update(struct planner *planner, struct entry *entry, stru
 	planner_waits(planner, entry, FALSE);
 	if (plan->preempted && records->vm.desired != VM_DESIRED_STOPPED)
 		return FALSE; /* it is ending, and starts again from there */
-	if (plan->vm_revision == (guint64)records->vm_kv->mod_revision && !held(records)) {
+	if (entry->charge.host && records->vm.cpu_reserve_percent > reserve_percent)
+		lacks = planner_raise(planner, entry, records);
+	if (plan->vm_revision == (guint64)records->vm_kv->mod_revision && !held(records) && !raised(records, lacks)) {
 		entry->settled = !records->vm.ephemeral;
 		return FALSE;
 	}
 	never_began = !entry->charge.host || plan->preempted;
 	planner_plan_fill(plan, records);
 	plan->preempted = FALSE;
+	if (lacks) {
+		plan->cpu_reserve_percent = reserve_percent;
+		planner_set_string(&plan->held, lacks);
+	}
 	/* A run that was held never began: the VM has ended, or is about to, and so it stays. */
 	if (never_began)
 		plan->run = run;

@@ -93,11 +93,15 @@ void planner_write_plan(struct planner_write *write, const struct records *recor
 void planner_plan_fill(struct plan *plan, const struct records *records);
 void planner_set_string(char **field, const char *value);
 
-/* planner_place.c: decide_… for a VM without a host, and for one that is to start on its host again. */
+/* planner_place.c: decide_… for a VM without a host; planner_start.c: for one that has its host and is to start there again,
+ * or to have more of it. */
 gboolean planner_place(struct planner *planner, struct entry *entry, struct records *records,
 		       struct planner_write *write);
 gboolean planner_start(struct planner *planner, struct entry *entry, struct records *records,
 		       struct planner_write *write);
+/* planner_raise(planner, entry, records): more CPU is to be kept for a VM that takes its part of a host already. NULL: it is
+ * charged with that; else why the host can't, and it waits for the rest. Caller frees. */
+char *planner_raise(struct planner *planner, struct entry *entry, const struct records *records);
 /* planner_crowd.c: those who are placed together, and those who give way. */
 gboolean planner_gang(struct planner *planner, struct entry *entry, struct records *records,
 		      struct planner_write *write);
@@ -106,7 +110,10 @@ void planner_gang_leave(struct planner *planner, struct entry *entry);
 gboolean planner_preempt(struct planner *planner, struct entry *entry, const struct records *records,
 			 const struct account_request *request);
 void planner_preempt_end(struct planner *planner, struct entry *entry);
-/* Shared by both. */
+/* Shared. */
+/* Where its turn comes among those that wait. */
+void planner_rank(struct planner *planner, struct entry *entry, const struct vm *vm);
+char **planner_node_names(uint8_t nodes);
 void planner_charge(struct planner *planner, struct entry *entry, const struct demand *demand,
 		    struct account_request *request, const struct allocation_fit *fit);
 gboolean planner_refuse(struct planner *planner, struct records *records, struct planner_write *write, char *reason,

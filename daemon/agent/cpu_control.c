@@ -26,7 +26,10 @@ struct cpu_control {
 	gboolean choices_ready, choice_stale;
 	const struct scheduling_strategy *strategy;
 	struct strategy_values values;
+	enum scheduling_sharing sharing;
 	gboolean chosen;
+	GHashTable *tenants; /* of the VMs at the last look: name (a GRefString) → number */
+	guint32 last_tenant;
 	GHashTable *applied; /* set of names: the host was changed for them */
 	gboolean kept;       /* an agent before us changed the host for VMs that run */
 	gboolean figures_wanted, closing;
@@ -68,6 +71,7 @@ static void use_default(struct cpu_control *control)
 {
 	control->strategy = scheduling_strategy_find(STRATEGY_DEFAULT);
 	strategy_values_init(&control->strategy->info, &control->values);
+	control->sharing = SCHEDULING_SHARE_ANY;
 	control->chosen = FALSE;
 }
 
@@ -76,6 +80,9 @@ static void set_values(struct cpu_control *control, char *const *parameters)
 	for (; parameters && *parameters; parameters++) {
 		const char *value = strchr(*parameters, '=');
 
+		if (g_str_has_prefix(*parameters, SCHEDULING_SHARING) &&
+		    scheduling_sharing_parse(value + 1, &control->sharing))
+			continue;
 		if (!value || strategy_values_set(&control->strategy->info, &control->values, *parameters,
 						  (size_t)(value - *parameters), value + 1) != STRATEGY_SET_OK)
 			g_warning("scheduling strategy %s: %.100s is ignored", control->strategy->info.name,
@@ -139,9 +146,22 @@ static const struct store_cache_funcs choice_funcs = { .ready = choices_are_read
 struct scan {
 	struct cpu_control *control;
 	struct cpu_round *round;
-	GHashTable *live;
+	GHashTable *live, *tenants;
 	gboolean wishes;
 };
+
+/* The number that its tenant has already, or the next. Those of whom no VM is left lose theirs, as nothing carries it any more. */
+static guint32 tenant_number(struct scan *scan, const char *tenant)
+{
+	gpointer number = g_hash_table_lookup(scan->control->tenants, tenant);
+
+	if (!number)
+		number = g_hash_table_lookup(scan->tenants, tenant);
+	if (!number)
+		number = GUINT_TO_POINTER(CPU_ROUND_TENANTS + scan->control->last_tenant++ % CPU_ROUND_TENANTS);
+	g_hash_table_insert(scan->tenants, g_ref_string_acquire((char *)tenant), number);
+	return GPOINTER_TO_UINT(number);
+}
 
 static void scan_vm(const struct vm_life *vm, gpointer user_data)
 {
@@ -160,7 +180,13 @@ static void scan_vm(const struct vm_life *vm, gpointer user_data)
 	one->limit_percent = vm->plan_cpu_limit_percent;
 	one->reserve_percent = vm->plan_cpu_reserve_percent;
 	one->latency_us = vm->plan_cpu_latency_us;
+	one->tenant = vm->tenant ? tenant_number(scan, vm->tenant) : 0;
 	g_hash_table_add(scan->live, (char *)vm->name);
+}
+
+static GHashTable *tenants_new(void)
+{
+	return g_hash_table_new_full(g_str_hash, g_str_equal, (GDestroyNotify)g_ref_string_release, NULL);
 }
 
 static gint compare_vms(gconstpointer a, gconstpointer b)
@@ -187,15 +213,18 @@ static struct cpu_round *prepare(struct cpu_control *control)
 {
 	struct cpu_round *round = cpu_round_new();
 	g_autoptr(GHashTable) live = g_hash_table_new(g_str_hash, g_str_equal);
-	struct scan scan = { .control = control, .round = round, .live = live };
+	struct scan scan = { .control = control, .round = round, .live = live, .tenants = tenants_new() };
 
 	vms_foreach(control->config.vms, scan_vm, &scan);
+	g_hash_table_unref(control->tenants);
+	control->tenants = scan.tenants;
 	g_ptr_array_sort(round->vms, compare_vms);
 	add_gone(control, round, live);
 	round->cpu = &control->cpu;
 	round->run = control->run;
 	round->strategy = control->strategy;
 	round->values = &control->values;
+	round->sharing = control->sharing;
 	round->chosen = control->chosen;
 	round->n_cpus = control->config.n_cpus;
 	round->apply = round->vms->len && (scan.wishes || control->chosen || control->kept ||
@@ -328,6 +357,7 @@ struct cpu_control *cpu_control_new(const struct cpu_control_config *config)
 	control->config = *config;
 	control->run = g_build_filename(config->dirs->run, "vm", NULL);
 	control->applied = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+	control->tenants = tenants_new();
 	use_default(control);
 	control->choices = store_cache_new(config->store, STRATEGY_PREFIX, &choice_funcs, control);
 	return control;
@@ -344,6 +374,7 @@ void cpu_control_free(struct cpu_control *control)
 	store_cache_free(control->choices);
 	cpu_close(control->cpu);
 	g_hash_table_unref(control->applied);
+	g_hash_table_unref(control->tenants);
 	g_free(control->figures);
 	g_free(control->run);
 	g_free(control);

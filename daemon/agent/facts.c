@@ -51,6 +51,7 @@ static void release(struct vm_life *vm)
 	g_strfreev(vm->notes);
 	g_strfreev(vm->cpu_notes);
 	g_clear_pointer(&vm->host, g_ref_string_release);
+	g_clear_pointer(&vm->tenant, g_ref_string_release);
 }
 
 void lifecycle_free(struct vm_life *vm)
@@ -113,6 +114,18 @@ static void set_host(struct vm_life *vm, const char *host)
 	vm->host = simulated ? g_ref_string_new_intern(simulated) : NULL;
 }
 
+static void set_tenant(struct vm_life *vm, const struct plan *plan)
+{
+	char name[LIMIT_NAME_BYTES + 1];
+
+	if (plan->tenant && *plan->tenant)
+		g_strlcpy(name, plan->tenant, sizeof name);
+	else
+		g_snprintf(name, sizeof name, "uid-%" G_GUINT64_FORMAT, plan->owner_uid);
+	g_clear_pointer(&vm->tenant, g_ref_string_release);
+	vm->tenant = g_ref_string_new_intern(name);
+}
+
 void lifecycle_plan(struct vm_life *vm, const struct plan *plan, gint64 revision)
 {
 	vm->plan_revision = revision;
@@ -133,6 +146,8 @@ void lifecycle_plan(struct vm_life *vm, const struct plan *plan, gint64 revision
 		vm->plan_stop_timeout_ms = plan->stop_timeout_ms;
 		vm->plan_desired = plan->desired;
 		vm->plan_restart = plan->restart;
+		if (!vm->plan_other_uuid)
+			set_tenant(vm, plan);
 		vm->plan_cpu_weight = (guint16)MIN(plan->cpu_weight, LIMIT_CPU_WEIGHT_MAX);
 		vm->plan_cpu_limit_percent = (guint32)MIN(plan->cpu_limit_percent, LIMIT_VM_CPUS_MAX * 100);
 		vm->plan_cpu_reserve_percent = (guint32)MIN(plan->cpu_reserve_percent, LIMIT_VM_CPUS_MAX * 100);

@@ -79,6 +79,7 @@ struct vm_life {
 	char **addresses, **notes;
 	char **cpu_notes; /* what of its CPU wishes this host does not keep; after the notes */
 	char *host;       /* the simulated host it is on, served by us (a GRefString); NULL: our own */
+	char *tenant;     /* whose it is, as planned (a GRefString); NULL: no plan yet */
 
 	/* wanted: the parts of the plan that are compared again and again */
 	guint64 plan_run;

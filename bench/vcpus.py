@@ -114,8 +114,11 @@ class Crowd:
             self.polder.run("run", "--detach", "--name", vm, "--memory", "16M", "--network", "none", *wishes, image)
             peers.wait_for_byte(self.polder.log(vm))
             # The crowd is for the measured turns only, and must not depend on who is crowded out to end.
-            self.pids[vm] = self.polder.qemu_pid(vm)
+            status = json.loads(self.polder.run("show", vm, "--json"))["status"]
+            self.pids[vm] = status["pid"]
             os.kill(self.pids[vm], signal.SIGSTOP)
+            if status["accelerator"] != self.kind:
+                raise RuntimeError(f"VM {vm} runs on {status['accelerator']} instead of {self.kind}: try on a quieter machine")
         for vcpu in json.loads(self.polder.run("cpu", "top", "--json"))["vcpus"]:
             self.threads[vcpu["vm"]] = vcpu["thread"]
 

@@ -368,8 +368,13 @@ const struct command commands[] = {
 	  .argument = { "FAMILY NAME [PARAMETER=VALUE]", VALUE_TEXT, NULL, 2, 18,
 			"The family, the strategy, and parameters that differ from their defaults." },
 	  .doc = "Put a strategy to work",
-	  .help = "From the next decision on; nothing restarts and no VM is disturbed. The choice is recorded.",
-	  .examples = "polder strategy apply allocation best-fit" },
+	  .help = "From the next decision on; nothing restarts and no VM is disturbed. The choice is recorded. With "
+		  "any "
+		  "scheduling strategy goes sharing=off|vm|vcpu: whose vCPUs may run on one core's hardware threads at "
+		  "the "
+		  "same time, anyone's, those of one tenant's VMs, or nobody's beside another.",
+	  .examples = "polder strategy apply allocation best-fit\n"
+		      "polder strategy apply scheduling eevdf sharing=vm" },
 	{ .noun = "strategy",
 	  .verb = "rollback",
 	  .group = GROUP_LAB,

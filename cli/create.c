@@ -96,6 +96,18 @@ static gboolean set_rate(JsonObject *request, const struct mapping *mapping, con
 	return TRUE;
 }
 
+/* To the API 0 means none, which is what leaving the option out says; who gives it means something else. */
+static gboolean set_positive(JsonObject *request, const struct mapping *mapping, guint64 number,
+			     const struct invocation *invocation, GError **error)
+{
+	if (number == 0) {
+		usage_error(error, invocation, "--%s can't be 0: leave it out for none", mapping->option);
+		return FALSE;
+	}
+	json_object_set_int_member(request, mapping->field, (gint64)number);
+	return TRUE;
+}
+
 /* Of one CPU: 150% is a CPU and a half. */
 static gboolean set_percent(JsonObject *request, const struct mapping *mapping, const char *text,
 			    const struct invocation *invocation, GError **error)
@@ -110,8 +122,7 @@ static gboolean set_percent(JsonObject *request, const struct mapping *mapping, 
 			    text);
 		return FALSE;
 	}
-	json_object_set_int_member(request, mapping->field, (gint64)number);
-	return TRUE;
+	return set_positive(request, mapping, number, invocation, error);
 }
 
 static gboolean set_duration_us(JsonObject *request, const struct mapping *mapping, const char *text,
@@ -131,8 +142,7 @@ static gboolean set_duration_us(JsonObject *request, const struct mapping *mappi
 		digits = g_strndup(text, strlen(text) - strlen(units[i].suffix));
 		if (!g_ascii_string_to_unsigned(digits, 10, 0, G_MAXINT32, &number, NULL))
 			continue;
-		json_object_set_int_member(request, mapping->field, (gint64)(number * units[i].factor));
-		return TRUE;
+		return set_positive(request, mapping, number * units[i].factor, invocation, error);
 	}
 	usage_error(error, invocation, "--%s '%s' is not a time like 2ms or 500us", mapping->option, text);
 	return FALSE;

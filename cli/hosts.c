@@ -57,31 +57,64 @@ static JsonNode *hosts_reported(struct client *client, GError **error)
 	}
 }
 
-int verb_host_show(struct invocation *invocation, GError **error)
+/* "cpu 24 of 32 left", a line for each resource that the host tells. */
+static void print_usage(JsonObject *host)
+{
+	JsonNode *node = json_object_get_member(host, "usage");
+	JsonArray *free, *total;
+	JsonObject *usage;
+
+	if (!node || !JSON_NODE_HOLDS_OBJECT(node))
+		return;
+	usage = json_node_get_object(node);
+	free = json_object_get_array_member(usage, "free");
+	total = json_object_get_array_member(usage, "total");
+	puts("\nUsage");
+	printf("%-14s %" G_GINT64_FORMAT "\n", "vms", view_number(usage, NULL, "vms"));
+	for (guint i = 0; i < MIN(json_array_get_length(free), json_array_get_length(total)); i++) {
+		g_auto(GStrv) left = g_strsplit(json_array_get_string_element(free, i), "=", 2);
+		g_auto(GStrv) all = g_strsplit(json_array_get_string_element(total, i), "=", 2);
+
+		if (left[0] && left[1] && all[0] && all[1])
+			printf("%-14s %s of %s left\n", left[0], left[1], all[1]);
+	}
+}
+
+static void print_host(JsonObject *host)
 {
 	static const struct view_part parts[] = { { .noun = &host_noun },
 						  { .noun = &host_spec_noun, .member = "spec", .heading = "Wished" },
 						  { NULL } };
+
+	view_show(host, parts);
+	print_usage(host);
+}
+
+int verb_host_show(struct invocation *invocation, GError **error)
+{
 	const char *name = invocation_argument(invocation, 0);
 	struct client *client = names_check(invocation, error) ? client_open(invocation, error) : NULL;
+	g_autoptr(JsonNode) all = client && !name ? hosts_reported(client, error) : NULL;
+	g_autoptr(GPtrArray) hosts = all ? view_objects(all, "hosts") : NULL;
 	g_autoptr(JsonNode) answer = NULL;
 
-	if (client)
-		answer = name ? client_get(client, error, "/v1/hosts/%s", name) : hosts_reported(client, error);
+	/* What VMs take of it is told of one host at a time. */
+	if (hosts && hosts->len == 1 && !invocation_flag(invocation, "json"))
+		name = view_text(hosts->pdata[0], NULL, "name");
+	if (client && (name || all))
+		answer = name ? client_get(client, error, "/v1/hosts/%s", name) : json_node_ref(all);
 	client_close(client);
 	if (!answer)
 		return -1;
 	if (invocation_flag(invocation, "json"))
 		view_json(answer);
 	else if (name)
-		view_show(json_node_get_object(answer), parts);
+		print_host(json_node_get_object(answer));
 	else {
-		g_autoptr(GPtrArray) hosts = view_objects(answer, "hosts");
-
 		for (guint i = 0; i < hosts->len; i++) {
 			if (i)
 				puts("");
-			view_show(hosts->pdata[i], parts);
+			print_host(hosts->pdata[i]);
 		}
 		if (!hosts->len) {
 			g_set_error(error, POLDER_ERROR, POLDER_ERROR_UNAVAILABLE,

@@ -65,7 +65,9 @@ const struct option run_options[] = {
 	{ "cpu-weight", 0, "N", .doc = "Weight of each vCPU when CPUs are scarce, 1 to 10000 (default 100)." },
 	{ "cpu-limit", 0, "PERCENT",
 	  .doc = "The most CPU time it gets: 150% is a CPU and a half over all its vCPUs (default: no limit)." },
-	{ "cpu-reserve", 0, "PERCENT", .doc = "CPU time kept for it, of one CPU over all its vCPUs (default: none)." },
+	{ "cpu-reserve", 0, "PERCENT",
+	  .doc = "CPU time kept for it, of one CPU over all its vCPUs (default: none). A host keeps at most 90% of its "
+		 "CPUs." },
 	{ "cpu-latency", 0, "DURATION",
 	  .doc = "A vCPU that wakes should run within this, like 2ms (default: no target)." },
 	PLACEMENT_OPTIONS,
@@ -131,6 +133,7 @@ const struct option capacity_options[] = {
 	{ "memory", 'm', "SIZE", .doc = "Memory, like 512M or 2G (default 256M)." },
 	{ "engine", 0, "ENGINE", VALUE_CHOICE, engines, .doc = "How it is run: qemu, or sim (no guest, for tests)." },
 	{ "pool", 0, "POOL", .doc = "The compute pool (default: default)." },
+	{ "cpu-reserve", 0, "PERCENT", .doc = "CPU time kept for it (default: none)." },
 	PLACEMENT_OPTIONS,
 	{ NULL },
 };

@@ -10,6 +10,24 @@
 #include "cli/view.h"
 #include "lab/error.h"
 
+static gboolean is_modifier(const struct lab_family *family, const char *text)
+{
+	for (guint i = 0; family->modifiers && family->modifiers[i]; i++)
+		if (g_str_has_prefix(text, family->modifiers[i]))
+			return TRUE;
+	return FALSE;
+}
+
+char **strategy_modifiers(const struct lab_family *family, const char *const *texts)
+{
+	g_autoptr(GStrvBuilder) modifiers = g_strv_builder_new();
+
+	for (; *texts; texts++)
+		if (is_modifier(family, *texts))
+			g_strv_builder_add(modifiers, *texts);
+	return g_strv_builder_end(modifiers);
+}
+
 static JsonNode *wanted_node(const struct strategy_wanted *wanted)
 {
 	g_autofree char *values = lab_values_print(wanted->info, wanted->values);
@@ -21,6 +39,8 @@ static JsonNode *wanted_node(const struct strategy_wanted *wanted)
 	for (guint i = 0; pairs[i]; i++)
 		if (*pairs[i])
 			json_array_add_string_element(array, pairs[i]);
+	for (char **modifier = wanted->modifiers; modifier && *modifier; modifier++)
+		json_array_add_string_element(array, *modifier);
 	json_object_set_string_member(object, "name", wanted->info->name);
 	json_object_set_array_member(object, "parameters", array);
 	json_object_set_string_member(object, "reason", wanted->reason);
@@ -109,7 +129,9 @@ int verb_strategy_apply(struct invocation *invocation, GError **error)
 	const struct lab_family *family = family_find(invocation_argument(invocation, 0), error);
 	const char *name = invocation_argument(invocation, 1), *reason = invocation_option(invocation, "reason");
 	struct strategy_wanted wanted = { .reason = reason ? reason : "applied by hand" };
+	g_autoptr(GPtrArray) given = g_ptr_array_new();
 	g_autoptr(JsonNode) answer = NULL;
+	g_auto(GStrv) modifiers = NULL;
 	struct strategy_values values;
 
 	wanted.info = family ? lab_strategy_find(family->registry, name, error) : NULL;
@@ -117,9 +139,16 @@ int verb_strategy_apply(struct invocation *invocation, GError **error)
 		return -1;
 	strategy_values_init(wanted.info, &values);
 	wanted.values = &values;
-	for (guint i = 2; invocation_argument(invocation, i); i++)
-		if (!lab_values_set(wanted.info, &values, invocation_argument(invocation, i), error))
+	for (guint i = 2; invocation_argument(invocation, i); i++) {
+		const char *text = invocation_argument(invocation, i);
+
+		g_ptr_array_add(given, (char *)text);
+		if (!is_modifier(family, text) && !lab_values_set(wanted.info, &values, text, error))
 			return -1;
+	}
+	g_ptr_array_add(given, NULL);
+	modifiers = strategy_modifiers(family, (const char *const *)given->pdata);
+	wanted.modifiers = modifiers;
 	answer = put(invocation, family, &wanted, error);
 	return show_choice(invocation, answer, FALSE);
 }

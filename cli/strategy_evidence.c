@@ -37,7 +37,9 @@ static gboolean apply_winner(struct invocation *invocation, const struct lab_ran
 	g_autofree char *efficiency = lab_number(winner->score.efficiency.mean, 4);
 	g_autofree char *reason = g_strdup_printf("selected of %u on %s: efficiency %s", ranking->ranked->len,
 						  ranking->source, efficiency);
-	struct strategy_wanted wanted = { winner->info, &winner->values, reason };
+	g_autofree const char **given = invocation_options(invocation, "option");
+	g_auto(GStrv) modifiers = strategy_modifiers(ranking->family, given);
+	struct strategy_wanted wanted = { winner->info, &winner->values, reason, modifiers };
 
 	return strategy_put(invocation, ranking->family, &wanted, error);
 }
@@ -124,7 +126,9 @@ static gboolean apply_best(struct invocation *invocation, const struct workload 
 	g_autofree char *reason =
 		g_strdup_printf("optimized on %s with %" G_GUINT64_FORMAT " evaluations: %s more efficient",
 				workload->source, found->evaluations, difference);
-	struct strategy_wanted wanted = { found->info, &found->values, reason };
+	g_autofree const char **given = invocation_options(invocation, "option");
+	g_auto(GStrv) modifiers = strategy_modifiers(workload->family, given);
+	struct strategy_wanted wanted = { found->info, &found->values, reason, modifiers };
 
 	return strategy_put(invocation, workload->family, &wanted, error);
 }

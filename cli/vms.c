@@ -59,7 +59,7 @@ int verb_ps(struct invocation *invocation, GError **error)
 int verb_show(struct invocation *invocation, GError **error)
 {
 	static const char *const of_vm[] = { "uuid", NULL };
-	static const char *const decided[] = { "host", "strategy", "reason", "refused", NULL };
+	static const char *const decided[] = { "host", "strategy", "reason", "refused", "held", NULL };
 	static const struct view_part parts[] = {
 		{ .noun = &vm_noun },
 		{ .noun = &status_noun, .member = "status", .heading = "Status", .hide = of_vm },

@@ -59,4 +59,7 @@ struct lab_family {
 	/* Options of load that make an evaluation tell what the live platform would do, where it can do less than the
 	 * strategy asks; NULL-terminated, or NULL. What is to be applied is ranked with them, whatever else was given. */
 	const char *const *live;
+
+	/* Options of load that go with any strategy live, too, and are applied with it: "sharing=". NULL-terminated, or NULL. */
+	const char *const *modifiers;
 };

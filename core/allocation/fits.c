@@ -163,9 +163,7 @@ static enum allocation_constraint lacks(const struct allocation_request *request
 	}
 	for (unsigned d = ALLOCATION_DISK; d < ALLOCATION_DIMENSIONS; d++)
 		if (request->amount[d] > state->free[d - ALLOCATION_NODE_DIMENSIONS])
-			return d == ALLOCATION_DISK      ? ALLOCATION_LACKS_DISK
-			       : d == ALLOCATION_NETWORK ? ALLOCATION_LACKS_NETWORK
-							 : ALLOCATION_LACKS_EXTENDED;
+			return d < ALLOCATION_EXTENDED ? ALLOCATION_LACKS_CPU + d : ALLOCATION_LACKS_EXTENDED;
 	return ALLOCATION_CONSTRAINTS;
 }
 

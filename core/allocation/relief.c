@@ -1,6 +1,6 @@
 /* The smallest single change that would let in a request that fits nowhere. Asking for less of one dimension comes first,
- * as long as at least half of it remains; then giving up one constraint, the one most hosts would then take it without;
- * spanning NUMA nodes; taking a host back into service; and last, asking for much less. */
+ * as long as at least half of it remains, or it is a reservation; then giving up one constraint, the one most hosts would
+ * then take it without; spanning NUMA nodes; taking a host back into service; and last, asking for much less. */
 #include "core/allocation/explain_private.h"
 
 #include <string.h>
@@ -16,12 +16,15 @@ static bool fits(const struct allocation_world *world, const struct allocation_r
 
 /* ---- shrink ---- */
 
-/* What is asked for in whole vCPUs or pages stays whole. */
+/* What is asked for in whole vCPUs, pages or percents of a CPU stays whole. */
 static uint32_t unit_of(const struct allocation_request *request, unsigned d)
 {
-	uint32_t unit = d == ALLOCATION_CPU ? 1000 : d == ALLOCATION_HUGE_2M ? 2 : d == ALLOCATION_HUGE_1G ? 1024 : 1;
+	static const uint32_t units[ALLOCATION_DIMENSIONS] = { [ALLOCATION_CPU] = 1000,
+							       [ALLOCATION_HUGE_2M] = 2,
+							       [ALLOCATION_HUGE_1G] = 1024,
+							       [ALLOCATION_CPU_RESERVE] = 10 };
 
-	return request->amount[d] % unit == 0 ? unit : 1;
+	return units[d] > 0 && request->amount[d] % units[d] == 0 ? units[d] : 1;
 }
 
 static bool fits_with(const struct allocation_world *world, const struct allocation_request *request, uint32_t host,
@@ -125,6 +128,9 @@ static bool drop(struct allocation_request *request, enum allocation_constraint 
 	case ALLOCATION_IS_EXCLUSIVE:
 		request->exclusive_host = 0;
 		return true;
+	case ALLOCATION_LACKS_CPU_RESERVE: /* it can run without, and as well as others do */
+		request->amount[ALLOCATION_CPU_RESERVE] = 0;
+		return true;
 	case ALLOCATION_BREAKS_AFFINITY:
 		drop_terms(request, false);
 		return true;
@@ -221,7 +227,9 @@ struct allocation_relief explain_relief(struct allocation_world *world, const st
 	struct allocation_relief less = shrink(world, request);
 	struct allocation_relief other;
 
-	if (less.kind != ALLOCATION_RELIEF_NONE && less.amount >= request->amount[less.dimension] / 2)
+	/* Keeping less for it is less of a change than keeping nothing. */
+	if (less.kind != ALLOCATION_RELIEF_NONE &&
+	    (less.dimension == ALLOCATION_CPU_RESERVE || less.amount >= request->amount[less.dimension] / 2))
 		return less;
 	other = give_up(world, request);
 	if (other.kind == ALLOCATION_RELIEF_NONE)

@@ -2,6 +2,7 @@
  *
  * CPU is in thousandths of a vCPU. Host CPU capacity is threads × 1000 × overcommit, less what is kept for the host.
  * Memory, huge pages and disk are in MiB; a VM takes ordinary memory or huge pages of one size. Network is in Mbit/s.
+ * Reserved CPU is what is kept for a VM whatever others do, in thousandths of a CPU; it is not overcommitted.
  * Extended resources (GPUs, licences, …) are counted; the caller says which is which. */
 #pragma once
 
@@ -22,6 +23,7 @@ enum allocation_dimension {
 	/* of the host: */
 	ALLOCATION_DISK = ALLOCATION_NODE_DIMENSIONS,
 	ALLOCATION_NETWORK,
+	ALLOCATION_CPU_RESERVE,
 	ALLOCATION_EXTENDED,
 	ALLOCATION_DIMENSIONS = ALLOCATION_EXTENDED + 4,
 };
@@ -47,6 +49,7 @@ enum allocation_constraint {
 	ALLOCATION_LACKS_HUGE_1G,
 	ALLOCATION_LACKS_DISK,
 	ALLOCATION_LACKS_NETWORK,
+	ALLOCATION_LACKS_CPU_RESERVE,
 	ALLOCATION_LACKS_EXTENDED,
 	ALLOCATION_LACKS_NUMA, /* … or enough in sum, but not on the node(s) asked for */
 	ALLOCATION_BREAKS_AFFINITY,

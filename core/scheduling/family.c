@@ -1,6 +1,7 @@
 #include "core/scheduling/scheduling.h"
 
 #include <assert.h>
+#include <string.h>
 
 #include "core/scheduling/strategies/strategies.h"
 
@@ -25,6 +26,20 @@ const struct strategy_registry scheduling_registry = {
 const struct scheduling_strategy *scheduling_strategy_find(const char *name)
 {
 	return (const struct scheduling_strategy *)strategy_registry_find(&scheduling_registry, name);
+}
+
+const char *const scheduling_sharing_names[] = {
+	[SCHEDULING_SHARE_ANY] = "off", [SCHEDULING_SHARE_VM] = "vm", [SCHEDULING_SHARE_NONE] = "vcpu", NULL
+};
+
+bool scheduling_sharing_parse(const char *name, enum scheduling_sharing *sharing)
+{
+	for (unsigned i = 0; scheduling_sharing_names[i] != NULL; i++)
+		if (strcmp(name, scheduling_sharing_names[i]) == 0) {
+			*sharing = (enum scheduling_sharing)i;
+			return true;
+		}
+	return false;
 }
 
 const char *scheduling_strategy_check(const struct scheduling_strategy *strategy)

@@ -225,8 +225,13 @@ extern const struct strategy_registry scheduling_registry;
 const struct scheduling_strategy *scheduling_strategy_find(const char *name);
 const char *scheduling_strategy_check(const struct scheduling_strategy *strategy);
 
-/* Core scheduling, a modifier of any strategy: who may share an SMT core at the same time. */
+/* Core scheduling, a modifier of any strategy: who may share an SMT core at the same time. By name: off (anyone), vm (VMs of
+ * one tenant), vcpu (nobody). Beside a strategy's parameters it is written sharing=NAME. */
 enum scheduling_sharing { SCHEDULING_SHARE_ANY, SCHEDULING_SHARE_VM, SCHEDULING_SHARE_NONE };
+extern const char *const scheduling_sharing_names[]; /* NULL-terminated */
+#define SCHEDULING_SHARING "sharing="
+/* scheduling_sharing_parse(name, sharing): false: it is none of them. */
+bool scheduling_sharing_parse(const char *name, enum scheduling_sharing *sharing);
 static inline bool scheduling_compat(enum scheduling_sharing sharing, const struct scheduling_entity *a,
 				     const struct scheduling_entity *b)
 {

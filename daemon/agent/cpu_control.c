@@ -30,7 +30,10 @@ struct cpu_control {
 	gboolean choices_ready, choice_stale;
 	const struct scheduling_strategy *strategy;
 	struct strategy_values values;
+	enum scheduling_sharing sharing;
 	gboolean chosen;
+	GHashTable *tenants; /* of the VMs at the last look: name (a GRefString) → number */
+	guint32 last_tenant;
 	GHashTable *applied; /* set of names: the host was changed for them */
 	gboolean kept;       /* an agent before us changed the host for VMs that run */
 	gboolean figures_wanted, closing;
@@ -78,6 +81,7 @@ static void use_default(struct cpu_control *control)
 {
 	control->strategy = scheduling_strategy_find(STRATEGY_DEFAULT);
 	strategy_values_init(&control->strategy->info, &control->values);
+	control->sharing = SCHEDULING_SHARE_ANY;
 	control->chosen = FALSE;
 }
 
@@ -86,6 +90,9 @@ static void set_values(struct cpu_control *control, char *const *parameters)
 	for (; parameters && *parameters; parameters++) {
 		const char *value = strchr(*parameters, '=');
 
+		if (g_str_has_prefix(*parameters, SCHEDULING_SHARING) &&
+		    scheduling_sharing_parse(value + 1, &control->sharing))
+			continue;
 		if (!value || strategy_values_set(&control->strategy->info, &control->values, *parameters,
 						  (size_t)(value - *parameters), value + 1) != STRATEGY_SET_OK)
 			g_warning("scheduling strategy %s: %.100s is ignored", control->strategy->info.name,
@@ -149,9 +156,22 @@ static const struct store_cache_funcs choice_funcs = { .ready = choices_are_read
 struct scan {
 	struct cpu_control *control;
 	struct cpu_round *round;
-	GHashTable *live;
+	GHashTable *live, *tenants;
 	gboolean wishes;
 };
+
+/* The number that its tenant has already, or the next. Those of whom no VM is left lose theirs, as nothing carries it any more. */
+static guint32 tenant_number(struct scan *scan, const char *tenant)
+{
+	gpointer number = g_hash_table_lookup(scan->control->tenants, tenant);
+
+	if (!number)
+		number = g_hash_table_lookup(scan->tenants, tenant);
+	if (!number)
+		number = GUINT_TO_POINTER(CPU_ROUND_TENANTS + scan->control->last_tenant++ % CPU_ROUND_TENANTS);
+	g_hash_table_insert(scan->tenants, g_ref_string_acquire((char *)tenant), number);
+	return GPOINTER_TO_UINT(number);
+}
 
 static void scan_vm(const struct vm_life *vm, gpointer user_data)
 {
@@ -171,7 +191,13 @@ static void scan_vm(const struct vm_life *vm, gpointer user_data)
 	one->limit_percent = vm->plan_cpu_limit_percent;
 	one->reserve_percent = vm->plan_cpu_reserve_percent;
 	one->latency_us = vm->plan_cpu_latency_us;
+	one->tenant_number = vm->tenant ? tenant_number(scan, vm->tenant) : 0;
 	g_hash_table_add(scan->live, (char *)vm->name);
+}
+
+static GHashTable *tenants_new(void)
+{
+	return g_hash_table_new_full(g_str_hash, g_str_equal, (GDestroyNotify)g_ref_string_release, NULL);
 }
 
 static gint compare_vms(gconstpointer a, gconstpointer b)
@@ -198,9 +224,11 @@ static struct cpu_round *prepare(struct cpu_control *control)
 {
 	struct cpu_round *round = cpu_round_new();
 	g_autoptr(GHashTable) live = g_hash_table_new(g_str_hash, g_str_equal);
-	struct scan scan = { .control = control, .round = round, .live = live };
+	struct scan scan = { .control = control, .round = round, .live = live, .tenants = tenants_new() };
 
 	vms_foreach(control->config.vms, scan_vm, &scan);
+	g_hash_table_unref(control->tenants);
+	control->tenants = scan.tenants;
 	g_ptr_array_sort(round->vms, compare_vms);
 	add_gone(control, round, live);
 	round->cpu = &control->cpu;
@@ -208,6 +236,7 @@ static struct cpu_round *prepare(struct cpu_control *control)
 	round->run = control->run;
 	round->strategy = control->strategy;
 	round->values = &control->values;
+	round->sharing = control->sharing;
 	round->chosen = control->chosen;
 	round->n_cpus = control->config.n_cpus;
 	round->apply = round->vms->len && (scan.wishes || control->chosen || control->kept ||
@@ -422,6 +451,7 @@ struct cpu_control *cpu_control_new(const struct cpu_control_config *config)
 	control->applied = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 	control->copy = -1;
 	open_record(control);
+	control->tenants = tenants_new();
 	use_default(control);
 	control->choices = store_cache_new(config->store, STRATEGY_PREFIX, &choice_funcs, control);
 	return control;
@@ -444,6 +474,7 @@ void cpu_control_free(struct cpu_control *control)
 		close(control->copy);
 	g_free(control->record_failed);
 	g_hash_table_unref(control->applied);
+	g_hash_table_unref(control->tenants);
 	g_free(control->figures);
 	g_free(control->run);
 	g_free(control);

@@ -136,6 +136,21 @@ static void add_note(struct cpu_round_vm *vm, const char *format, ...)
 	vm->notes[n + 1] = NULL;
 }
 
+/* Who may share a core is a label: for vm the tenant's, for vcpu one that no other thread has, its own id. */
+static uint32_t cookie_of(const struct cpu_round *round, const struct cpu_round_vm *vm, guint vcpu,
+			  const struct scheduling_knobs *knobs)
+{
+	switch (round->sharing) {
+	case SCHEDULING_SHARE_ANY:
+		break;
+	case SCHEDULING_SHARE_VM:
+		return vm->tenant_number;
+	case SCHEDULING_SHARE_NONE:
+		return (uint32_t)vm->vcpus[vcpu];
+	}
+	return knobs->cookie; /* what the strategy itself asks for */
+}
+
 static void project(const struct cpu_round *round, const struct scheduling_system *system, struct cpu_round_vm *vm,
 		    guint first)
 {
@@ -159,6 +174,7 @@ static void project(const struct cpu_round *round, const struct scheduling_syste
 		} else if (knobs->lost && asks && !i) {
 			add_note(vm, "strategy %s does not keep %s", strategy->info.name, knobs->lost);
 		}
+		knobs->cookie = cookie_of(round, vm, i, knobs);
 		/* The kernel's own way has the kernel's own slice. */
 		if (!round->chosen && !vm->latency_us)
 			knobs->slice_ns = 0;
@@ -180,6 +196,7 @@ static void project_all(struct cpu_round *round)
 
 		system.vms[i] = (struct scheduling_vm) { .first = at, .n_vcpus = vm->n_vcpus };
 		entity.vm = i;
+		entity.cookie = vm->tenant_number;
 		for (guint k = 0; k < vm->n_vcpus; k++, at++) {
 			system.entities[at] = entity;
 			system.entities[at].id = at;
@@ -217,7 +234,7 @@ static void note_report(const struct cpu_round *round, struct cpu_round_vm *vm, 
 {
 	for (guint i = 0; i < CPU_N_MECHANISMS; i++) {
 		const struct cpu_result *result = &report->of[i];
-		const char *name = cpu_mechanism_name(i);
+		const char *name = i == CPU_COOKIE ? "core scheduling" : cpu_mechanism_name(i);
 
 		if (!is_asked(round, vm, i))
 			continue;

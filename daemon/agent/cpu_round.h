@@ -5,6 +5,8 @@
 #include "core/scheduling/scheduling.h"
 #include "daemon/cpu/cpu.h"
 
+#define CPU_ROUND_TENANTS (1u << 30)
+
 struct cpu_round_vm {
 	/* in */
 	char *name;
@@ -13,6 +15,7 @@ struct cpu_round_vm {
 	pid_t *vcpus;
 	guint n_vcpus;
 	guint weight, limit_percent, reserve_percent, latency_us;
+	guint32 tenant_number; /* each its own, above all thread ids (CPU_ROUND_TENANTS) */
 	/* out */
 	struct scheduling_knobs *knobs; /* a vCPU each */
 	struct cpu_usage *usage;        /* a vCPU each; NULL: not read */
@@ -30,6 +33,7 @@ struct cpu_round {
 	const char *run;           /* directory of the run directories */
 	const struct scheduling_strategy *strategy;
 	const struct strategy_values *values;
+	enum scheduling_sharing sharing;     /* who may share a core */
 	gboolean chosen;                     /* somebody chose the strategy: it is more than the kernel's own way */
 	gboolean apply;                      /* somebody wishes something */
 	gboolean read;                       /* figures are asked for, or recorded */

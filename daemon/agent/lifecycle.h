@@ -78,7 +78,7 @@ struct vm_life {
 	char *pause_reason; /* the engine paused it by itself: why */
 	char **addresses, **notes;
 	char **cpu_notes; /* what of its CPU wishes this host does not keep; after the notes */
-	char *tenant;     /* whose it is, once there is a plan (a GRefString) */
+	char *tenant;     /* whose it is, as planned (a GRefString); NULL: no plan yet */
 	char *host;       /* the simulated host it is on, served by us (a GRefString); NULL: our own */
 
 	/* wanted: the parts of the plan that are compared again and again */

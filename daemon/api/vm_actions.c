@@ -16,7 +16,7 @@ static const struct store_kv *result_kv(const struct store_txn_result *result)
 	return range && range->len ? g_ptr_array_index(range, 0) : NULL;
 }
 
-/* ---- A start that does not fit ---- */
+/* ---- A start or a reservation that does not fit ---- */
 
 struct refusal {
 	struct request *request;
@@ -28,15 +28,16 @@ static void taken_back(GObject *source, GAsyncResult *async, gpointer user_data)
 	struct refusal *refusal = user_data;
 	struct request *request = refusal->request;
 	const struct vm_op *op = request->state;
+	const char *what = op->starts ? "start" : "change";
 	g_autoptr(GError) error = NULL;
 	struct store_txn_result *result = store_txn_finish(request->store, async, &error);
 
 	if (!result) {
-		g_prefix_error(&error, "start VM %s: %s; take the start back: ", op->name, refusal->reason);
+		g_prefix_error(&error, "%s VM %s: %s; take the %s back: ", what, op->name, refusal->reason, what);
 		request_fail(request, error);
 	} else if (result->succeeded) {
-		request_fail_new(request, POLDER_ERROR_NO_CAPACITY, "start VM %s: %s: stop or remove others first",
-				 op->name, refusal->reason);
+		request_fail_new(request, POLDER_ERROR_NO_CAPACITY, "%s VM %s: %s: %sstop or remove others first", what,
+				 op->name, refusal->reason, op->starts ? "" : "ask for less, or ");
 	} else {
 		request_fail_new(request, POLDER_ERROR_CONFLICT, "VM %s was changed by somebody else meanwhile",
 				 op->name);
@@ -48,40 +49,57 @@ static void taken_back(GObject *source, GAsyncResult *async, gpointer user_data)
 	g_free(refusal);
 }
 
-/* Make the VM what it was before the start that we wrote, and answer then. */
-static void take_back(struct request *request, const struct vm_records *records)
+/* The record as it was before the start that we wrote: it had ended. NULL: *error. */
+static GBytes *not_started(const struct store_kv *kv, GError **error)
 {
-	struct refusal *refusal;
-	struct store_txn *txn;
 	struct vm vm;
-	g_autoptr(GBytes) value = NULL;
-	g_autoptr(GError) error = NULL;
 	char *text;
 
-	if (!api_parse(&vm_noun, records->vm, &vm, &error)) {
-		request_fail(request, error);
-		return;
-	}
+	if (!api_parse(&vm_noun, kv, &vm, error))
+		return NULL;
 	vm.desired = VM_DESIRED_STOPPED;
 	vm.run--;
 	text = noun_to_json(&vm_noun, &vm);
 	noun_clear(&vm_noun, &vm);
-	value = g_bytes_new_take(text, strlen(text));
+	return g_bytes_new_take(text, strlen(text));
+}
+
+/* Make the VM what it was before we wrote, and answer then. */
+static void take_back(struct request *request, const struct vm_records *records)
+{
+	const struct vm_op *op = request->state;
+	g_autoptr(GError) error = NULL;
+	g_autoptr(GBytes) value = op->starts ? not_started(records->vm, &error) : g_bytes_ref(op->before);
+	struct refusal *refusal;
+	struct store_txn *txn;
+
+	if (!value) {
+		request_fail(request, error);
+		return;
+	}
 	refusal = g_new0(struct refusal, 1);
 	refusal->request = request_ref(request);
-	refusal->reason = record_value_string(record_get(records->plan->value, "reason"));
+	refusal->reason = record_value_string(record_get(records->plan->value, op->starts ? "reason" : "held"));
 	txn = store_txn_new();
 	store_txn_compare(txn, records->vm->key, STORE_TARGET_MOD, STORE_EQUAL, records->vm->mod_revision);
 	store_txn_put(txn, STORE_THEN, records->vm->key, value, records->vm->lease);
 	store_txn_async(request->store, txn, NULL, taken_back, refusal);
 }
 
-/* Control has answered our write: with a plan that starts the VM, or with one that leaves it stopped. */
-static gboolean start_planned(struct request *request)
+/* A plan that leaves stopped what we started, or at its old reservation what we raised. */
+static gboolean plan_refuses(const struct vm_op *op, const struct store_kv *plan)
+{
+	g_autofree char *desired = record_value_string(record_get(plan->value, "desired"));
+	g_autofree char *held = record_value_string(record_get(plan->value, "held"));
+
+	return op->starts ? g_strcmp0(desired, "stopped") == 0 : held && *held;
+}
+
+/* Control has answered our write. */
+static gboolean planned(struct request *request)
 {
 	const struct vm_op *op = request->state;
 	struct vm_records records = vm_records_get(request->api, op->name);
-	g_autofree char *desired = NULL;
 
 	if (store_cache_revision(request->api->config.cache) < op->revision)
 		return FALSE;
@@ -91,8 +109,7 @@ static gboolean start_planned(struct request *request)
 	}
 	if (!vm_life_is(records.plan, op->uuid) || vm_number(records.plan, "vm_revision") < (guint64)op->revision)
 		return FALSE;
-	desired = record_value_string(record_get(records.plan->value, "desired"));
-	if (records.vm->mod_revision == op->revision && g_strcmp0(desired, "stopped") == 0)
+	if (records.vm->mod_revision == op->revision && plan_refuses(op, records.plan))
 		take_back(request, &records);
 	else
 		vm_op_wait(request);
@@ -101,7 +118,7 @@ static gboolean start_planned(struct request *request)
 
 static void wait_for_plan(struct request *request)
 {
-	static const struct wait_funcs funcs = { .check = start_planned, .expired = vm_op_wait };
+	static const struct wait_funcs funcs = { .check = planned, .expired = vm_op_wait };
 	const struct vm_op *op = request->state;
 
 	wait_begin(request, op->name, VM_PLAN_WAIT_MS, &funcs);
@@ -121,7 +138,7 @@ static void update_done(GObject *source, GAsyncResult *async, gpointer user_data
 		request_fail(request, error);
 	} else if (result->succeeded) {
 		op->revision = result->revision;
-		if (op->starts)
+		if (op->starts || op->raises)
 			wait_for_plan(request);
 		else
 			vm_op_wait(request);
@@ -138,10 +155,13 @@ static void update_done(GObject *source, GAsyncResult *async, gpointer user_data
 
 static void update_put(struct request *request, const struct store_kv *kv, const struct vm *vm)
 {
+	struct vm_op *op = request->state;
 	struct store_txn *txn = store_txn_new();
 	char *text = noun_to_json(&vm_noun, vm);
 	g_autoptr(GBytes) value = g_bytes_new_take(text, strlen(text));
 
+	g_clear_pointer(&op->before, g_bytes_unref);
+	op->before = g_bytes_ref(kv->value);
 	store_txn_compare(txn, kv->key, STORE_TARGET_MOD, STORE_EQUAL, kv->mod_revision);
 	store_txn_put(txn, STORE_THEN, kv->key, value, kv->lease);
 	store_txn_range(txn, STORE_ELSE, kv->key, NULL);
@@ -256,9 +276,18 @@ static gboolean change_resume(struct request *request, struct vm *vm, int state,
 
 static gboolean change_fields(struct request *request, struct vm *vm, int state, gboolean *changed, GError **error)
 {
+	struct vm_op *op = request->state;
+	struct vm_records records = vm_records_get(request->api, op->name);
+	guint64 reserve_percent = vm->cpu_reserve_percent;
+
 	*changed = TRUE;
-	return noun_from_json(&vm_noun, vm, (const char *)request->body->data, request->body->len, NOUN_FROM_UPDATE,
-			      error);
+	if (!noun_from_json(&vm_noun, vm, (const char *)request->body->data, request->body->len, NOUN_FROM_UPDATE,
+			    error))
+		return FALSE;
+	/* Without a host there is nothing that could refuse it yet: placing it will. */
+	op->raises = vm->cpu_reserve_percent > reserve_percent && vm_life_is(records.plan, op->uuid) &&
+		     !record_value_is(record_get(records.plan->value, "refused"), "true");
+	return TRUE;
 }
 
 /* {"timeout_ms":30000}, or nothing. FALSE after answering. */

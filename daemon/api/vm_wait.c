@@ -31,6 +31,7 @@ void vm_op_free(gpointer data)
 	g_free(op->name);
 	g_free(op->uuid);
 	g_free(op->reason);
+	g_clear_pointer(&op->before, g_bytes_unref);
 	g_free(op);
 }
 

@@ -26,7 +26,8 @@ struct vm_op {
 	gboolean (*change)(struct request *request, struct vm *vm, int state, gboolean *changed, GError **error);
 	guint64 stop_timeout_ms;
 	gboolean has_stop_timeout;
-	gboolean starts; /* control may refuse what we wrote */
+	gboolean starts, raises; /* control may refuse what we wrote … */
+	GBytes *before;          /* … and this is what it was */
 };
 
 struct vm_op *vm_op_new(struct request *request, enum vm_goal goal);

@@ -79,6 +79,8 @@ enum allocation_constraint accounts_violates(const struct accounts *accounts, co
 			return ALLOCATION_LACKS_CPU;
 		if (demand->memory_bytes > at->record.memory_bytes)
 			return ALLOCATION_LACKS_MEMORY;
+		if (demand->cpu_reserve_percent * 10 > accounts_reserve_most(accounts, host))
+			return ALLOCATION_LACKS_CPU_RESERVE;
 	}
 	first = allocation_world_violates(accounts->world, &request->request, host);
 	if (first == ALLOCATION_LACKS_LABEL && at && at->record.cpus < request->threads &&

@@ -96,6 +96,9 @@ gboolean accounts_offers(const struct accounts *accounts, guint host, const char
 guint64 accounts_threads(const struct accounts *accounts, guint host);
 guint64 accounts_free_bytes(const struct accounts *accounts, guint host);
 guint64 accounts_placed_bytes(const struct accounts *accounts, const char *name);
+/* CPU that a host may keep for VMs, in all and yet; in thousandths of a CPU. */
+guint64 accounts_reserve_most(const struct accounts *accounts, guint host);
+guint64 accounts_reserve_left(const struct accounts *accounts, guint host);
 /* A label or taint got a number: tell the hosts that have it. */
 void accounts_relabel(struct accounts *accounts, const char *label);
 /* The record of an empty host that went away is dropped. */

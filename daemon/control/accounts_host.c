@@ -189,6 +189,8 @@ static void describe(struct accounts *accounts, struct account_host *host, struc
 		host->record.disk_bytes ? clamp(host->record.disk_bytes / ACCOUNTS_MIB) : UNKNOWN;
 	capacity[ALLOCATION_NETWORK - ALLOCATION_NODE_DIMENSIONS] =
 		host->record.network_bps ? clamp(host->record.network_bps / 1000000) : UNKNOWN;
+	capacity[ALLOCATION_CPU_RESERVE - ALLOCATION_NODE_DIMENSIONS] =
+		clamp(MIN(host->record.cpus, 1u << 20) * 10 * LIMIT_CPU_RESERVE_PERCENT);
 	describe_extended(accounts, host, out);
 	out->threads_per_core = (guint32)MAX(1, host->record.threads_per_core);
 	out->cpu_overcommit_percent = (guint32)overcommit(host->spec.cpu_overcommit_percent, host->record.simulated);
@@ -404,6 +406,16 @@ guint64 accounts_free_bytes(const struct accounts *accounts, guint host)
 	for (guint n = 0; n < state->n_nodes; n++)
 		free += state->node[n].free[ALLOCATION_MEMORY];
 	return free * ACCOUNTS_MIB;
+}
+
+guint64 accounts_reserve_most(const struct accounts *accounts, guint host)
+{
+	return host_at(accounts, host)->described.capacity[ALLOCATION_CPU_RESERVE - ALLOCATION_NODE_DIMENSIONS];
+}
+
+guint64 accounts_reserve_left(const struct accounts *accounts, guint host)
+{
+	return allocation_world_hosts(accounts->world)[host].free[ALLOCATION_CPU_RESERVE - ALLOCATION_NODE_DIMENSIONS];
 }
 
 guint64 accounts_placed_bytes(const struct accounts *accounts, const char *name)

@@ -9,6 +9,7 @@ static guint64 amount_units(const struct amount *amount)
 {
 	switch (amount->kind) {
 	case AMOUNT_CPU:
+	case AMOUNT_CPU_RESERVE:
 		return amount->value;
 	case AMOUNT_NETWORK:
 		return amount->value / 1000000;
@@ -19,7 +20,8 @@ static guint64 amount_units(const struct amount *amount)
 
 static void amounts_convert(char **texts, guint64 amounts[ALLOCATION_DIMENSIONS])
 {
-	G_STATIC_ASSERT((int)AMOUNT_NETWORK == (int)ALLOCATION_NETWORK && (int)AMOUNT_DISK == (int)ALLOCATION_DISK);
+	G_STATIC_ASSERT((int)AMOUNT_NETWORK == (int)ALLOCATION_NETWORK && (int)AMOUNT_DISK == (int)ALLOCATION_DISK &&
+			(int)AMOUNT_CPU_RESERVE == (int)ALLOCATION_CPU_RESERVE);
 	for (; texts && *texts; texts++) {
 		struct amount amount;
 

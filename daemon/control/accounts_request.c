@@ -82,6 +82,7 @@ static gboolean make_amounts(struct making *making, const struct account_pool *p
 		scaled(mib(demand->memory_bytes), pool ? pool->record.memory_overcommit_percent : 100);
 	amount[ALLOCATION_DISK] = scaled(mib(demand->disk_bytes), 100);
 	amount[ALLOCATION_NETWORK] = scaled(demand->network_bps / 1000000 + (demand->network_bps % 1000000 != 0), 100);
+	amount[ALLOCATION_CPU_RESERVE] = scaled(demand->cpu_reserve_percent * 10, 100);
 	for (char **text = demand->extended; text && *text; text++) {
 		struct extended extended;
 		guint32 number;

@@ -46,17 +46,42 @@ static void project_plain(const struct scheduling_strategy *strategy, const stru
 	strategy->project(&system, &entity, knobs);
 }
 
+/* Who may share a core goes with any strategy: checked, and taken out of what are the strategy's own parameters. NULL: *error.
+ * The strings stay the record's. */
+static GPtrArray *own_parameters(const struct strategy_choice *record, GError **error)
+{
+	GPtrArray *own = g_ptr_array_new();
+	enum scheduling_sharing sharing;
+
+	for (char **parameter = record->parameters; parameter && *parameter; parameter++) {
+		if (!g_str_has_prefix(*parameter, SCHEDULING_SHARING)) {
+			g_ptr_array_add(own, *parameter);
+		} else if (!scheduling_sharing_parse(*parameter + strlen(SCHEDULING_SHARING), &sharing)) {
+			g_set_error(
+				error, POLDER_ERROR, POLDER_ERROR_INVALID,
+				"%.100s: who may share a core is off (anyone), vm (VMs of one tenant) or vcpu (nobody)",
+				*parameter);
+			g_ptr_array_unref(own);
+			return NULL;
+		}
+	}
+	g_ptr_array_add(own, NULL);
+	return own;
+}
+
 gboolean choice_check_scheduling(const struct strategy_choice *record, GError **error)
 {
 	const char *name = record->name ? record->name : "";
 	const struct scheduling_strategy *strategy = scheduling_strategy_find(name);
+	g_autoptr(GPtrArray) parameters = NULL;
 	struct scheduling_knobs knobs = { 0 };
 	struct strategy_values values;
 
 	if (!strategy)
 		return unknown(name, error);
+	parameters = own_parameters(record, error);
 	strategy_values_init(&strategy->info, &values);
-	if (!choice_set(&strategy->info, &values, record->parameters, error))
+	if (!parameters || !choice_set(&strategy->info, &values, (char *const *)parameters->pdata, error))
 		return FALSE;
 	project_plain(strategy, &values, &knobs);
 	if (knobs.exactness != SCHEDULING_NOT_ENFORCEABLE)

@@ -5,7 +5,7 @@
 
 struct demand { /* everything is borrowed */
 	const char *name, *engine, *pool, *tenant, *gang, *cpu_model;
-	guint64 cpus, memory_bytes, disk_bytes, network_bps, numa_nodes, priority, owner_uid;
+	guint64 cpus, memory_bytes, disk_bytes, network_bps, numa_nodes, priority, owner_uid, cpu_reserve_percent;
 	int exclusive, numa, hugepages;
 	char **groups, **affinity, **anti_affinity, **spread, **require, **avoid_labels, **tolerate, **extended;
 };
@@ -16,10 +16,11 @@ struct demand { /* everything is borrowed */
 		.gang = (from)->gang, .cpu_model = (from)->cpu_model, .cpus = (from)->cpus,                         \
 		.memory_bytes = (from)->memory_bytes, .disk_bytes = (from)->disk_bytes,                             \
 		.network_bps = (from)->network_bps, .numa_nodes = (from)->numa_nodes, .priority = (from)->priority, \
-		.owner_uid = (from)->owner_uid, .exclusive = (from)->exclusive, .numa = (from)->numa,               \
-		.hugepages = (from)->hugepages, .groups = (from)->groups, .affinity = (from)->affinity,             \
-		.anti_affinity = (from)->anti_affinity, .spread = (from)->spread, .require = (from)->require,       \
-		.avoid_labels = (from)->avoid_labels, .tolerate = (from)->tolerate, .extended = (from)->extended    \
+		.owner_uid = (from)->owner_uid, .cpu_reserve_percent = (from)->cpu_reserve_percent,                 \
+		.exclusive = (from)->exclusive, .numa = (from)->numa, .hugepages = (from)->hugepages,               \
+		.groups = (from)->groups, .affinity = (from)->affinity, .anti_affinity = (from)->anti_affinity,     \
+		.spread = (from)->spread, .require = (from)->require, .avoid_labels = (from)->avoid_labels,         \
+		.tolerate = (from)->tolerate, .extended = (from)->extended                                          \
 	}
 
 static inline struct demand demand_of_vm(const struct vm *vm)

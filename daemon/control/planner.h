@@ -9,7 +9,8 @@
  *   ------  ----------------  ---------  ----------------------------------------------------------------
  *   yes     none              none       a plan: the host that allocation chose, or refused with the reason
  *   yes     refused           none       a placement, once capacity is free; nothing before
- *   yes     older than wanted any        the plan brought up to date; the host stays
+ *   yes     older than wanted any        the plan brought up to date; the host stays. More CPU reserved than its host has
+ *                                        left: the old amount stays, with the reason (`held`), until there is room
  *   yes     wanted to start   ended      the same if it fits on its host again; else the plan stays stopped, in its old
  *                                        run and with the reason: held, and tried again when memory is freed
  *   yes     of another life   any        as if not wanted: the old life goes first

@@ -5,7 +5,7 @@
 #include "daemon/control/planner_private.h"
 #include "daemon/model/limits.h"
 
-static char **node_names(guint8 nodes)
+char **planner_node_names(guint8 nodes)
 {
 	GPtrArray *names = g_ptr_array_new();
 
@@ -78,7 +78,7 @@ static void plan_place(struct planner *planner, struct plan *plan, const struct 
 	if (host->record.simulated)
 		planner_set_string(&plan->agent, host->record.agent);
 	g_strfreev(plan->nodes);
-	plan->nodes = node_names(why->decision.fit.nodes);
+	plan->nodes = planner_node_names(why->decision.fit.nodes);
 	plan->score = isfinite(why->decision.cost) ? why->decision.cost : 0;
 	planner_set_string(&plan->step, allocation_step_names[why->decision.step]);
 	if (!why->explained)
@@ -158,8 +158,7 @@ static gboolean place(struct planner *planner, struct entry *entry, struct recor
 	return TRUE;
 }
 
-/* Where its turn comes among those that wait. */
-static void entry_rank(struct planner *planner, struct entry *entry, const struct vm *vm)
+void planner_rank(struct planner *planner, struct entry *entry, const struct vm *vm)
 {
 	const struct account_pool *pool =
 		accounts_pool_find(&planner->accounts, vm->pool && *vm->pool ? vm->pool : "default");
@@ -179,7 +178,7 @@ gboolean planner_place(struct planner *planner, struct entry *entry, struct reco
 	g_autoptr(GError) error = NULL;
 	gboolean wrote;
 
-	entry_rank(planner, entry, &records->vm);
+	planner_rank(planner, entry, &records->vm);
 	planner_waits(planner, entry, TRUE);
 	/* Real hosts report when their agents start; simulated ones are there at once. */
 	if (accounts->n_present <= (demand_is_sim(&demand) ? 0 : accounts->n_simulated))
@@ -200,81 +199,6 @@ gboolean planner_place(struct planner *planner, struct entry *entry, struct reco
 		}
 	}
 	wrote = place(planner, entry, records, &request, write);
-	accounts_unmake(accounts, &request);
-	return wrote;
-}
-
-/* ---- Starting again ---- */
-
-/* NULL: it may start there; else why not. */
-static char *start_refused(struct accounts *accounts, guint host, const struct demand *demand,
-			   const struct account_request *request, struct allocation_fit *fit)
-{
-	struct allocation_fit fits[ALLOCATION_NODES_MAX];
-
-	if (accounts_violates(accounts, demand, request, host) != ALLOCATION_CONSTRAINTS ||
-	    !allocation_world_fits(accounts->world, &request->request, host, fits))
-		return reason_held(accounts, host, demand, request);
-	if (request->charged) {
-		struct allocation_pool_verdict verdict =
-			allocation_pools_admit(accounts->pools, request->request.pool, request->request.amount);
-
-		if (verdict.kind != ALLOCATION_POOL_ADMITS)
-			return reason_pool(accounts, request, &verdict);
-	}
-	*fit = fits[0];
-	return NULL;
-}
-
-static gboolean start_hold(struct records *records, struct planner_write *write, char *reason)
-{
-	struct plan *plan = &records->plan;
-
-	if (plan->vm_revision == (guint64)records->vm_kv->mod_revision) {
-		g_free(reason);
-		return FALSE;
-	}
-	plan->vm_revision = (guint64)records->vm_kv->mod_revision;
-	g_free(plan->reason);
-	plan->reason = reason;
-	planner_write_plan(write, records, plan);
-	return TRUE;
-}
-
-gboolean planner_start(struct planner *planner, struct entry *entry, struct records *records,
-		       struct planner_write *write)
-{
-	struct accounts *accounts = &planner->accounts;
-	struct demand demand = demand_of_vm(&records->vm);
-	guint host = accounts_find(accounts, records->plan.host);
-	const struct account_host *at = accounts_at(accounts, host);
-	struct plan *plan = &records->plan;
-	struct account_request request;
-	struct allocation_fit fit;
-	char *reason;
-	gboolean wrote = TRUE;
-
-	entry_rank(planner, entry, &records->vm);
-	planner_waits(planner, entry, TRUE);
-	if (!at->present) {
-		accounts_forget_if_gone(accounts, host);
-		return FALSE;
-	}
-	accounts_make(accounts, &demand, at, &request, NULL);
-	reason = start_refused(accounts, host, &demand, &request, &fit);
-	if (reason) {
-		wrote = start_hold(records, write, reason);
-	} else {
-		planner_plan_fill(plan, records);
-		plan->preempted = FALSE;
-		g_strfreev(plan->nodes);
-		plan->nodes = node_names(fit.nodes);
-		g_free(plan->reason);
-		plan->reason = reason_start(accounts, host, &demand);
-		planner_charge(planner, entry, &demand, &request, &fit);
-		planner_waits(planner, entry, FALSE);
-		planner_write_plan(write, records, plan);
-	}
 	accounts_unmake(accounts, &request);
 	return wrote;
 }

@@ -69,25 +69,39 @@ struct records {
 	gboolean has_vm, has_plan, has_status;
 };
 
-/* planner.c */
+/* planner.c: who is decided upon next. */
 struct entry *planner_entry(struct planner *planner, const char *name); /* made when it is new */
 void planner_queue(struct planner *planner, struct entry *entry, gboolean first);
+/* What was handed out for it was seen, or is known not to have been done. */
+void planner_landed(struct planner *planner, struct entry *entry);
 void planner_waits(struct planner *planner, struct entry *entry, gboolean waits);
-/* Make the entry's account say what the snapshot's plan and status say. */
-void planner_account(struct planner *planner, struct entry *entry);
 /* After accounts_make(): VMs that it is the first to refer to are charged anew, as groups of their own. */
 void planner_regroup(struct planner *planner);
+GPtrArray *planner_sorted(GHashTable *set, GCompareFunc compare); /* its keys; caller unrefs */
+
+/* planner_records.c: what it reads. */
+/* Make the entry's account say what the snapshot's plan and status say. */
+void planner_account(struct planner *planner, struct entry *entry);
 gboolean planner_vm(struct planner *planner, const char *name, struct vm *vm); /* FALSE: none; else clear it */
+void planner_records_load(struct planner *planner, const char *name, struct records *records);
+void planner_records_clear(struct records *records);
+
+/* planner_decide.c: what becomes of one VM. */
+gboolean planner_decide(struct planner *planner, struct entry *entry, struct records *records,
+			struct planner_write *write);
 void planner_write_plan(struct planner_write *write, const struct records *records, const struct plan *plan);
 void planner_plan_fill(struct plan *plan, const struct records *records);
-GPtrArray *planner_sorted(GHashTable *set, GCompareFunc compare); /* its keys; caller unrefs */
 void planner_set_string(char **field, const char *value);
 
-/* planner_place.c: decide_… for a VM without a host, and for one that is to start on its host again. */
+/* planner_place.c: decide_… for a VM without a host; planner_start.c: for one that has its host and is to start there again,
+ * or to have more of it. */
 gboolean planner_place(struct planner *planner, struct entry *entry, struct records *records,
 		       struct planner_write *write);
 gboolean planner_start(struct planner *planner, struct entry *entry, struct records *records,
 		       struct planner_write *write);
+/* planner_raise(planner, entry, records): more CPU is to be kept for a VM that takes its part of a host already. NULL: it is
+ * charged with that; else why the host can't, and it waits for the rest. Caller frees. */
+char *planner_raise(struct planner *planner, struct entry *entry, const struct records *records);
 /* planner_crowd.c: those who are placed together, and those who give way. */
 gboolean planner_gang(struct planner *planner, struct entry *entry, struct records *records,
 		      struct planner_write *write);
@@ -96,7 +110,10 @@ void planner_gang_leave(struct planner *planner, struct entry *entry);
 gboolean planner_preempt(struct planner *planner, struct entry *entry, const struct records *records,
 			 const struct account_request *request);
 void planner_preempt_end(struct planner *planner, struct entry *entry);
-/* Shared by both. */
+/* Shared. */
+/* Where its turn comes among those that wait. */
+void planner_rank(struct planner *planner, struct entry *entry, const struct vm *vm);
+char **planner_node_names(uint8_t nodes);
 void planner_charge(struct planner *planner, struct entry *entry, const struct demand *demand,
 		    struct account_request *request, const struct allocation_fit *fit);
 gboolean planner_refuse(struct planner *planner, struct records *records, struct planner_write *write, char *reason,

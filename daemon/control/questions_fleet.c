@@ -19,8 +19,8 @@ static char *amount_text(enum allocation_dimension dimension, guint64 amount)
 {
 	g_autofree char *size = NULL;
 
-	if (dimension == ALLOCATION_CPU)
-		return g_strdup_printf("cpu=%g", (double)amount / 1000);
+	if (dimension == ALLOCATION_CPU || dimension == ALLOCATION_CPU_RESERVE)
+		return g_strdup_printf("%s=%g", allocation_dimension_names[dimension], (double)amount / 1000);
 	if (dimension == ALLOCATION_NETWORK)
 		return g_strdup_printf("network=%" G_GUINT64_FORMAT "M", amount);
 	if (dimension < ALLOCATION_EXTENDED) {

@@ -47,6 +47,8 @@ char *reason_amount(enum allocation_dimension dimension, guint64 amount)
 
 	if (dimension == ALLOCATION_CPU)
 		return g_strdup_printf("%g vCPU%s", (double)amount / 1000, plural(amount == 1000 ? 1 : 2));
+	if (dimension == ALLOCATION_CPU_RESERVE)
+		return g_strdup_printf("%g%% of a CPU reserved", (double)amount / 10);
 	if (dimension == ALLOCATION_NETWORK)
 		return g_strdup_printf("%" G_GUINT64_FORMAT " Mbit/s", amount);
 	if (dimension < G_N_ELEMENTS(of) && of[dimension]) {
@@ -87,6 +89,7 @@ char *reason_constraint(const struct demand *demand, enum allocation_constraint 
 		[ALLOCATION_LACKS_HUGE_1G] = { "lacks 1G huge pages", "lack 1G huge pages" },
 		[ALLOCATION_LACKS_DISK] = { "lacks disk", "lack disk" },
 		[ALLOCATION_LACKS_NETWORK] = { "lacks network bandwidth", "lack network bandwidth" },
+		[ALLOCATION_LACKS_CPU_RESERVE] = { "lacks CPU to reserve", "lack CPU to reserve" },
 		[ALLOCATION_LACKS_EXTENDED] = { "lacks", "lack" },
 		[ALLOCATION_LACKS_NUMA] = { "lacks room on its NUMA nodes", "lack room on their NUMA nodes" },
 		[ALLOCATION_BREAKS_AFFINITY] = { "breaks affinity", "break affinity" },
@@ -141,6 +144,8 @@ char *reason_relief(const struct reason_case *why)
 		amount = reason_amount(relief->dimension, relief->amount);
 		return g_strdup_printf("it would fit with at most %s (on %s)", amount, host);
 	case ALLOCATION_RELIEF_DROP:
+		if (relief->constraint == ALLOCATION_LACKS_CPU_RESERVE)
+			return g_strdup_printf("without a reservation it would fit on %s", host);
 		return g_strdup_printf("without its %s constraint it would fit on %s",
 				       allocation_constraint_names[relief->constraint], host);
 	case ALLOCATION_RELIEF_SPLIT:

@@ -48,6 +48,8 @@ char *reason_start(const struct accounts *accounts, guint host, const struct dem
 char *reason_held(const struct accounts *accounts, guint host, const struct demand *demand,
 		  const struct account_request *request);
 char *reason_stopped(const char *host);
+/* reason_reserve(accounts, host, percent, left): the host has only `left` (thousandths of a CPU) to keep for a VM. */
+char *reason_reserve(const struct accounts *accounts, guint host, guint64 percent, guint64 left);
 /* reason_pool: "pool gold is at its limit of 16 vCPUs: 2 vCPUs are left and the VM takes 4". */
 char *reason_pool(const struct accounts *accounts, const struct account_request *request,
 		  const struct allocation_pool_verdict *verdict);

@@ -9,6 +9,12 @@ static guint64 memory_of(const struct reason_case *why, guint host)
 				     : accounts_at(why->accounts, host)->record.memory_bytes;
 }
 
+static guint64 reserve_of(const struct reason_case *why, guint host)
+{
+	return why->request->charged ? accounts_reserve_left(why->accounts, host)
+				     : accounts_reserve_most(why->accounts, host);
+}
+
 /* The present host with the most of what `constraint` is about, among those that it ruled out; -1: none. */
 static gint64 best_of(const struct reason_case *why, enum allocation_constraint constraint)
 {
@@ -26,6 +32,8 @@ static gint64 best_of(const struct reason_case *why, enum allocation_constraint 
 			has = at->record.cpus;
 		else if (constraint == ALLOCATION_LACKS_MEMORY)
 			has = memory_of(why, i);
+		else if (constraint == ALLOCATION_LACKS_CPU_RESERVE)
+			has = reserve_of(why, i);
 		if (best < 0 || has > most) {
 			best = i;
 			most = has;
@@ -75,6 +83,20 @@ static void refused_cpus(GString *text, const struct reason_case *why, guint bes
 		g_string_append_printf(text, "%s has %" G_GUINT64_FORMAT, at->name, has);
 }
 
+static void refused_reserve(GString *text, const struct reason_case *why, guint best)
+{
+	const char *name = accounts_at(why->accounts, best)->name;
+
+	g_string_append_printf(
+		text, "no host can keep %" G_GUINT64_FORMAT "%% of a CPU for it: ", why->demand->cpu_reserve_percent);
+	if (why->accounts->n_present == 1)
+		g_string_append_printf(text, "%s has %g%% left of the %g%% it may reserve", name,
+				       (double)reserve_of(why, best) / 10,
+				       (double)accounts_reserve_most(why->accounts, best) / 10);
+	else
+		g_string_append_printf(text, "the most is %g%% on %s", (double)reserve_of(why, best) / 10, name);
+}
+
 static void refused_engine(GString *text, const struct reason_case *why, guint best)
 {
 	const struct account_host *at = accounts_at(why->accounts, best);
@@ -101,6 +123,8 @@ char *reason_refused(const struct reason_case *why)
 		refused_memory(text, why, (guint)best);
 	} else if (best >= 0 && last - 1 == ALLOCATION_LACKS_CPU) {
 		refused_cpus(text, why, (guint)best);
+	} else if (best >= 0 && last - 1 == ALLOCATION_LACKS_CPU_RESERVE) {
+		refused_reserve(text, why, (guint)best);
 	} else if (best >= 0 && last - 1 == ALLOCATION_LACKS_ENGINE) {
 		refused_engine(text, why, (guint)best);
 	} else {
@@ -110,9 +134,18 @@ char *reason_refused(const struct reason_case *why)
 	}
 	if (*counts && (!one || !said))
 		g_string_append_printf(text, "%s %s", said ? ";" : ":", counts);
-	if (*relief && (!said || !one))
+	/* Of memory and CPUs a host's lack says what would fit; a reservation need not be there at all. */
+	if (*relief && (!said || !one || last - 1 == ALLOCATION_LACKS_CPU_RESERVE))
 		g_string_append_printf(text, "; %s", relief);
 	return g_string_free(g_steal_pointer(&text), FALSE);
+}
+
+char *reason_reserve(const struct accounts *accounts, guint host, guint64 percent, guint64 left)
+{
+	return g_strdup_printf("host %s can keep %g%% of a CPU for the VM, which asks for %" G_GUINT64_FORMAT
+			       "%% (%g%% may be reserved there in all)",
+			       accounts_at(accounts, host)->name, (double)left / 10, percent,
+			       (double)accounts_reserve_most(accounts, host) / 10);
 }
 
 char *reason_held(const struct accounts *accounts, guint host, const struct demand *demand,
@@ -137,6 +170,9 @@ char *reason_held(const struct accounts *accounts, guint host, const struct dema
 		has = reason_size(request->charged ? accounts_free_bytes(accounts, host) : at->record.memory_bytes);
 		return g_strdup_printf("host %s has %s of memory%s and the VM takes %s", at->name, has,
 				       request->charged ? " free" : "", wanted);
+	case ALLOCATION_LACKS_CPU_RESERVE:
+		return reason_reserve(accounts, host, demand->cpu_reserve_percent,
+				      accounts_reserve_left(accounts, host));
 	default:
 		counted = reason_constraint(demand, first, 1);
 		return g_strdup_printf("host %s, on which the VM is, %s", at->name, counted + strlen("1 "));

@@ -47,6 +47,8 @@ struct noun {
 	const struct field *fields;
 	gsize n_fields;
 	const char *doc;
+	/* What no field can say alone; asked of what a client creates or changes. NULL: nothing. */
+	gboolean (*check)(gconstpointer object, GError **error);
 };
 
 enum noun_source {
@@ -70,7 +72,8 @@ gboolean noun_equal(const struct noun *noun, gconstpointer a, gconstpointer b, u
 /* noun_from_json(noun, object, json, json_bytes, source, error): parse one JSON object. For CREATE and STORE, `object`
  * is uninitialized memory and is initialized here; for UPDATE it must be initialized and is changed only on success.
  * Refuses unknown, duplicate, read-only and missing fields, wrong types, values out of range, depth over
- * LIMIT_API_JSON_DEPTH, NUL bytes and invalid UTF-8: POLDER_ERROR_INVALID naming the field. On error a CREATE/STORE
+ * LIMIT_API_JSON_DEPTH, NUL bytes and invalid UTF-8, and of a client what the noun's check refuses: POLDER_ERROR_INVALID
+ * naming the field. On error a CREATE/STORE
  * object is cleared. */
 gboolean noun_from_json(const struct noun *noun, gpointer object, const char *json, gsize json_bytes,
 			enum noun_source source, GError **error);

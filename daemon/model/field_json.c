@@ -283,7 +283,8 @@ gboolean noun_from_node(const struct noun *noun, gpointer object, JsonObject *no
 		noun_copy(noun, object, next);
 	else
 		noun_init(noun, next);
-	if (!apply(noun, next, node, source, error)) {
+	if (!apply(noun, next, node, source, error) ||
+	    (source != NOUN_FROM_STORE && noun->check && !noun->check(next, error))) {
 		noun_clear(noun, next);
 		if (source != NOUN_FROM_UPDATE)
 			memset(object, 0, noun->size);

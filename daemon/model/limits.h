@@ -5,10 +5,15 @@
  * component and a host name. 63 keeps every unix socket path under the kernel's 108 bytes. */
 #define LIMIT_NAME_BYTES 63
 
-#define LIMIT_VM_CPUS_MAX         288u /* q35 with an IOMMU-less APIC id space: 255; 288 is QEMU's own bound */
-#define LIMIT_CPU_WEIGHT_NORMAL   100u
-#define LIMIT_CPU_WEIGHT_MAX      10000u
-#define LIMIT_CPU_LATENCY_MAX_US  1000000u
+#define LIMIT_VM_CPUS_MAX        288u /* q35 with an IOMMU-less APIC id space: 255; 288 is QEMU's own bound */
+#define LIMIT_CPU_WEIGHT_NORMAL  100u
+#define LIMIT_CPU_WEIGHT_MAX     10000u
+#define LIMIT_CPU_LATENCY_MAX_US 1000000u
+/* Of a host's CPUs, what may be reserved: of the 95 that the kernel gives to SCHED_DEADLINE, Linux 6.12 and later keep 5 for
+ * everybody else. */
+#define LIMIT_CPU_RESERVE_PERCENT 90u
+/* What a vCPU can be limited to at least, in thousandths of a CPU: the kernel's least quota, 1 ms, in its longest period, 1 s. */
+#define LIMIT_CPU_LIMIT_MIN_MILLI 1u
 #define LIMIT_VM_MEMORY_MIN_BYTES (16ull << 20)
 #define LIMIT_VM_MEMORY_MAX_BYTES \
 	(1ull << 56)                     /* anything above is a typing error; what fits is allocation's business */

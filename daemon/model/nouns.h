@@ -91,7 +91,8 @@ struct plan {
 	char *cpu_model;
 	guint64 disk_bytes, network_bps, owner_uid;
 	guint64 cpu_weight, cpu_limit_percent, cpu_reserve_percent, cpu_latency_us; /* as the VM's */
-	gint64 decided_at;                                                          /* by the records' own times */
+	char *held;        /* why cpu_reserve_percent is less than the VM now asks for; "": it is not */
+	gint64 decided_at; /* by the records' own times */
 };
 extern const struct noun plan_noun;
 

@@ -273,8 +273,10 @@ static gboolean decimal_parse(const char *text, double unit, guint64 *out)
 
 gboolean amount_parse(const char *text, struct amount *out, GError **error)
 {
-	static const char what[] = "an amount: write cpu=8, memory=16G, huge-2m=4G, huge-1g=4G, disk=1T or network=10G";
-	static const char *const kinds[] = { "cpu=", "memory=", "huge-2m=", "huge-1g=", "disk=", "network=" };
+	static const char what[] =
+		"an amount: write cpu=8, memory=16G, huge-2m=4G, huge-1g=4G, disk=1T, network=10G or cpu-reserve=2";
+	static const char *const kinds[] = { "cpu=",  "memory=",  "huge-2m=",    "huge-1g=",
+					     "disk=", "network=", "cpu-reserve=" };
 	const char *at = text;
 
 	memset(out, 0, sizeof(*out));
@@ -284,8 +286,8 @@ gboolean amount_parse(const char *text, struct amount *out, GError **error)
 		if (!word_take(&at, kinds[i]))
 			continue;
 		out->kind = (enum amount_kind)i;
-		if (i == AMOUNT_CPU || i == AMOUNT_NETWORK)
-			ok = decimal_parse(at, i == AMOUNT_CPU ? 1000 : 1, &out->value);
+		if (i == AMOUNT_CPU || i == AMOUNT_CPU_RESERVE || i == AMOUNT_NETWORK)
+			ok = decimal_parse(at, i == AMOUNT_NETWORK ? 1 : 1000, &out->value);
 		else
 			ok = size_parse(at, &out->value, NULL);
 		return ok || refuse(error, text, what);

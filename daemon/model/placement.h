@@ -52,8 +52,17 @@ gboolean node_check(const char *text, GError **error);
 char *node_format(const struct node_text *node);
 
 /* amount_parse("memory=16G"): a pool's share of a dimension: cpu (vCPUs, "8" or "0.5"), memory, huge-2m, huge-1g, disk (sizes),
- * network (bits a second: "10G" is 10^10). `value` in thousandths of a vCPU, bytes, or bits a second. */
-enum amount_kind { AMOUNT_CPU, AMOUNT_MEMORY, AMOUNT_HUGE_2M, AMOUNT_HUGE_1G, AMOUNT_DISK, AMOUNT_NETWORK };
+ * network (bits a second: "10G" is 10^10), cpu-reserve (CPUs, as cpu). `value` in thousandths of a CPU, bytes, or bits a
+ * second. */
+enum amount_kind {
+	AMOUNT_CPU,
+	AMOUNT_MEMORY,
+	AMOUNT_HUGE_2M,
+	AMOUNT_HUGE_1G,
+	AMOUNT_DISK,
+	AMOUNT_NETWORK,
+	AMOUNT_CPU_RESERVE
+};
 struct amount {
 	enum amount_kind kind; /* numbered as enum allocation_dimension */
 	guint64 value;

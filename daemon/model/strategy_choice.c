@@ -33,7 +33,9 @@ static const struct field fields[] = {
 	  .max = LIMIT_PARAMETERS,
 	  .check = parameter_check,
 	  .column = "PARAMETERS",
-	  .doc = "Its parameters that differ from their defaults, as a=1." },
+	  .doc = "Its parameters that differ from their defaults, as a=1; of scheduling also sharing=vm: whose vCPUs "
+		 "may run on "
+		 "one core at the same time (off: anyone's, vm: those of one tenant's VMs, vcpu: no two)." },
 	{ .name = "seed",
 	  .type = FIELD_UINT,
 	  .offset = OFFSET(seed),

@@ -256,13 +256,17 @@ static const struct field fields[] = {
 	  .offset = OFFSET(cpu_reserve_percent),
 	  .flags = FIELD_CREATE | FIELD_UPDATE,
 	  .max = LIMIT_VM_CPUS_MAX * 100,
-	  .doc = "CPU time kept for it, in percent of one CPU over all its vCPUs, an equal part for each; 0: none." },
+	  .doc = "CPU time kept for it, in percent of one CPU over all its vCPUs, an equal part for each; 0: none. A "
+		 "host "
+		 "keeps at most 90 % of its CPUs for VMs in all: what exceeds that is refused with what is left." },
 	{ .name = "cpu_latency_us",
 	  .type = FIELD_UINT,
 	  .offset = OFFSET(cpu_latency_us),
 	  .flags = FIELD_CREATE | FIELD_UPDATE,
 	  .max = LIMIT_CPU_LATENCY_MAX_US,
-	  .doc = "A vCPU that wakes should run within so many microseconds; 0: no target." },
+	  .doc = "A vCPU that wakes should run within so many microseconds; 0: no target. It reserves no CPU time by "
+		 "itself; "
+		 "beside a reservation it is the period in which that is kept." },
 	{ .name = "tenant",
 	  .type = FIELD_STRING,
 	  .offset = OFFSET(tenant),
@@ -293,4 +297,50 @@ static const struct field fields[] = {
 	  .doc = "When it was created." },
 };
 
-const struct noun vm_noun = NOUN("vm", vm, fields, "A virtual machine as its user wants it.");
+static gboolean cpu_refused(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
+static gboolean cpu_refused(GError **error, const char *format, ...)
+{
+	g_autofree char *text = NULL;
+	va_list arguments;
+
+	va_start(arguments, format);
+	text = g_strdup_vprintf(format, arguments);
+	va_end(arguments);
+	g_set_error_literal(error, POLDER_ERROR, POLDER_ERROR_INVALID, text);
+	return FALSE;
+}
+
+/* What its vCPUs may have together must be enough for what is kept for them, and no less than a kernel can count. */
+static gboolean check(gconstpointer object, GError **error)
+{
+	const struct vm *vm = object;
+	guint64 least = (vm->cpus * LIMIT_CPU_LIMIT_MIN_MILLI + 9) / 10;
+
+	if (vm->cpu_reserve_percent > vm->cpus * 100)
+		return cpu_refused(error,
+				   "cpu_reserve_percent: %" G_GUINT64_FORMAT "%% is more than %" G_GUINT64_FORMAT
+				   " vCPU%s can use: at most %" G_GUINT64_FORMAT "%%",
+				   vm->cpu_reserve_percent, vm->cpus, vm->cpus == 1 ? "" : "s", vm->cpus * 100);
+	if (vm->cpu_limit_percent && vm->cpu_limit_percent < least)
+		return cpu_refused(error,
+				   "cpu_limit_percent: %" G_GUINT64_FORMAT "%% over %" G_GUINT64_FORMAT
+				   " vCPUs is less than the kernel can limit each to (1 ms a second): at least "
+				   "%" G_GUINT64_FORMAT "%%",
+				   vm->cpu_limit_percent, vm->cpus, least);
+	if (vm->cpu_limit_percent && vm->cpu_reserve_percent > vm->cpu_limit_percent)
+		return cpu_refused(error,
+				   "cpu_reserve_percent: %" G_GUINT64_FORMAT
+				   "%% is more than its limit of %" G_GUINT64_FORMAT
+				   "%%: raise cpu_limit_percent or reserve less",
+				   vm->cpu_reserve_percent, vm->cpu_limit_percent);
+	return TRUE;
+}
+
+const struct noun vm_noun = {
+	.name = "vm",
+	.size = sizeof(struct vm),
+	.fields = fields,
+	.n_fields = G_N_ELEMENTS(fields),
+	.doc = "A virtual machine as its user wants it.",
+	.check = check,
+};

@@ -30,7 +30,6 @@ struct settings {
 
 static gboolean option_set(struct settings *settings, const char *option, GError **error)
 {
-	static const char *const sharings[] = { "off", "vm", "vcpu" };
 	struct {
 		const char *name;
 		guint64 *value, max;
@@ -47,14 +46,9 @@ static gboolean option_set(struct settings *settings, const char *option, GError
 			return g_ascii_string_to_unsigned(text, 10, 1, numbers[i].max, numbers[i].value, NULL) ||
 			       fail(error, option, "it takes a whole number above 0, and not a huge one");
 		}
-	if (g_str_has_prefix(option, "sharing=")) {
-		for (guint i = 0; i < G_N_ELEMENTS(sharings); i++)
-			if (strcmp(option + strlen("sharing="), sharings[i]) == 0) {
-				settings->sharing = (enum scheduling_sharing)i;
-				return TRUE;
-			}
-		return fail(error, option, "it is off, vm or vcpu");
-	}
+	if (g_str_has_prefix(option, SCHEDULING_SHARING))
+		return scheduling_sharing_parse(option + strlen(SCHEDULING_SHARING), &settings->sharing) ||
+		       fail(error, option, "it is off, vm or vcpu");
 	if (strcmp(option, "model=ideal") == 0 || strcmp(option, "model=kernel") == 0) {
 		settings->projected = strcmp(option, "model=kernel") == 0;
 		return TRUE;
@@ -248,6 +242,8 @@ static const char *const resample[] = { "jitter=10", NULL };
 /* Linux runs the threads: what is applied are knobs, and only their effect counts. */
 static const char *const live[] = { "model=kernel", NULL };
 
+static const char *const modifiers[] = { SCHEDULING_SHARING, NULL };
+
 const struct lab_family lab_scheduling_family = {
 	.name = "scheduling",
 	.registry = &scheduling_registry,
@@ -258,4 +254,5 @@ const struct lab_family lab_scheduling_family = {
 	.evaluate = evaluate,
 	.resample = resample,
 	.live = live,
+	.modifiers = modifiers,
 };

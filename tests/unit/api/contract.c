@@ -215,6 +215,12 @@ static const struct expected {
 	{ "GET", "/v1/strategies/{name}", "/v1/strategies/scheduling", NULL, 200 },
 	{ "PUT", "/v1/strategies/{name}", "/v1/strategies/scheduling", "{\"name\":\"stride\"}", 200 },
 	{ "PUT", "/v1/strategies/{name}", "/v1/strategies/scheduling", "{\"name\":\"first-fit\"}", 404 },
+	{ "PUT", "/v1/strategies/{name}", "/v1/strategies/scheduling",
+	  "{\"name\":\"eevdf\",\"parameters\":[\"slice-us=4000\",\"sharing=vm\"]}", 200 },
+	{ "PUT", "/v1/strategies/{name}", "/v1/strategies/scheduling",
+	  "{\"name\":\"eevdf\",\"parameters\":[\"sharing=some\"]}", 400 },
+	{ "PUT", "/v1/strategies/{name}", "/v1/strategies/scheduling",
+	  "{\"name\":\"eevdf\",\"parameters\":[\"shared=vm\"]}", 400 },
 	{ "GET", "/v1/trace/{name}", "/v1/trace/none", NULL, 404 },
 	{ "GET", "/v1/events", "/v1/events?since=x", NULL, 400 },
 };

@@ -132,6 +132,20 @@ static void test_apply(void)
 	g_assert_nonnull(strstr(same.asked, "\"parameters\":[]")); /* what is the default is not said */
 }
 
+/* What goes with any strategy of the family is put to work with it, given by hand or chosen under. */
+static void test_modifier(void)
+{
+	g_auto(outcome_auto) by_hand = polder("apply scheduling eevdf sharing=vm slice-us=4000");
+	g_auto(outcome_auto) chosen = polder(
+		"select scheduling --trace synthetic:attack,cpus=2,seconds=1 --strategy eevdf,stride --seeds 1 --apply "
+		"-o sharing=vcpu -o threads=2");
+
+	g_assert_no_error(by_hand.error);
+	g_assert_nonnull(strstr(by_hand.asked, "\"parameters\":[\"slice-us=4000\",\"sharing=vm\"]"));
+	g_assert_no_error(chosen.error);
+	g_assert_nonnull(strstr(chosen.asked, "\"parameters\":[\"sharing=vcpu\"]"));
+}
+
 static void test_status(void)
 {
 	g_auto(outcome_auto) status = polder("status allocation"), json = polder("status allocation --json");
@@ -165,6 +179,7 @@ static void test_refused(void)
 	assert_refused("apply allocation best-fit memory-per-cpu-mib=1", "64 to 262144");
 	assert_refused("apply allocation best-fit memory-per-cpu-mib", "NAME=VALUE");
 	assert_refused("apply allocation ffd", "batch");
+	assert_refused("apply allocation best-fit sharing=vm", "it has memory-per-cpu-mib");
 	assert_refused("status nosuch", "allocation");
 	assert_refused("show nosuch", "best-fit");
 	assert_refused("select allocation", "--trace");
@@ -254,6 +269,7 @@ int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/strategy/apply", test_apply);
+	g_test_add_func("/strategy/modifier", test_modifier);
 	g_test_add_func("/strategy/status", test_status);
 	g_test_add_func("/strategy/refused", test_refused);
 	g_test_add_func("/strategy/live", test_live);

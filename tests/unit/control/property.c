@@ -1,14 +1,16 @@
-/* Goal: whatever users and agents do, the planner never overcommits memory, its accounts are right, and it comes to rest. */
+/* Goal: whatever users and agents do, the planner never overcommits memory or reserved CPU, its accounts are right, and it
+ * comes to rest. */
 #include <string.h>
 
 #include "daemon/control/accounts.h"
 #include "tests/unit/control/world.h"
 
 #define HOSTS  3
+#define CPUS   4 /* of each */
 #define ROUNDS 40
 #define STEPS  150
 
-/* A user starts or stops a VM, as the API would. */
+/* A user starts or stops a VM, or changes what is to be kept for it, as the API would. */
 static void random_wish(struct world *world, const char *name, const char *vm)
 {
 	const struct store_kv *kv = world_lookup(vm, world);
@@ -19,9 +21,13 @@ static void random_wish(struct world *world, const char *name, const char *vm)
 	if (!kv)
 		return;
 	g_assert_true(noun_from_json(&vm_noun, &wanted, text, bytes, NOUN_FROM_STORE, NULL));
-	if (wanted.desired == VM_DESIRED_STOPPED)
-		wanted.run++;
-	wanted.desired = wanted.desired == VM_DESIRED_STOPPED ? VM_DESIRED_RUNNING : VM_DESIRED_STOPPED;
+	if (g_test_rand_bit()) {
+		wanted.cpu_reserve_percent = (guint64)g_test_rand_int_range(0, 10) * 10 * wanted.cpus;
+	} else {
+		if (wanted.desired == VM_DESIRED_STOPPED)
+			wanted.run++;
+		wanted.desired = wanted.desired == VM_DESIRED_STOPPED ? VM_DESIRED_RUNNING : VM_DESIRED_STOPPED;
+	}
 	world_put_text(world, vm, noun_to_json(&vm_noun, &wanted));
 	noun_clear(&vm_noun, &wanted);
 }
@@ -38,6 +44,9 @@ static const char *const members[] = {
 	"\"avoid_labels\":[\"disk=ssd\"]",
 	"\"pool\":\"gold\"",
 	"\"exclusive\":\"host\"",
+	"\"cpu_reserve_percent\":90",
+	"\"cpu_reserve_percent\":60,\"pool\":\"gold\"",
+	"\"cpu_reserve_percent\":20",
 	"\"gang\":\"g\",\"gang_size\":2",
 };
 
@@ -98,7 +107,7 @@ static void random_step(struct world *world)
 		noun_clear(&plan_noun, &parsed);
 		break;
 	case 4:
-		world_put_host(world, host, 4, (guint64)g_test_rand_int_range(4, 16) * GIB);
+		world_put_host(world, host, CPUS, (guint64)g_test_rand_int_range(4, 16) * GIB);
 		break;
 	case 5:
 	case 6:
@@ -133,13 +142,14 @@ static gboolean at_rest(struct world *world, const char *name, const struct plan
 	return rests;
 }
 
-/* What the plans in the snapshot charge on a host. */
-static guint64 charged(struct world *world, const char *host)
+/* What the plans in the snapshot charge on a host: memory, and the CPU reserved there. */
+static guint64 charged(struct world *world, const char *host, guint64 *reserve_percent)
 {
 	GHashTableIter iter;
 	gpointer key;
 	guint64 sum = 0;
 
+	*reserve_percent = 0;
 	g_hash_table_iter_init(&iter, world->records);
 	while (g_hash_table_iter_next(&iter, &key, NULL)) {
 		struct plan plan;
@@ -148,8 +158,10 @@ static guint64 charged(struct world *world, const char *host)
 			continue;
 		if (!plan.refused && strcmp(plan.host, host) == 0 &&
 		    strcmp(plan.engine ? plan.engine : "qemu", "sim") != 0 &&
-		    !at_rest(world, (char *)key + strlen("/plan/"), &plan))
+		    !at_rest(world, (char *)key + strlen("/plan/"), &plan)) {
 			sum += plan.memory_bytes;
+			*reserve_percent += plan.cpu_reserve_percent;
+		}
 		noun_clear(&plan_noun, &plan);
 	}
 	return sum;
@@ -203,14 +215,34 @@ static void check_worlds(struct world *world, struct world *again)
 	}
 }
 
+/* Never more than may be, and what is left is what nobody has. */
+static void check_reserves(struct world *world)
+{
+	const struct accounts *accounts = planner_accounts(world->planner);
+	const guint64 most = CPUS * LIMIT_CPU_RESERVE_PERCENT;
+
+	for (guint h = 0; h < HOSTS; h++) {
+		g_autofree char *host = g_strdup_printf("h%u", h + 1);
+		guint found = accounts_lookup(accounts, host);
+		guint64 reserved;
+
+		charged(world, host, &reserved);
+		g_assert_cmpuint(reserved, <=, most);
+		if (found && accounts_at(accounts, found - 1)->present)
+			g_assert_cmpuint(accounts_reserve_left(accounts, found - 1), ==, (most - reserved) * 10);
+	}
+}
+
 static void check_accounts(struct world *world, struct world *again)
 {
 	check_worlds(world, again);
+	check_reserves(again);
 	for (guint h = 0; h < HOSTS; h++) {
 		g_autofree char *host = g_strdup_printf("h%u", h + 1);
+		guint64 reserved;
 
-		g_assert_cmpuint(planner_memory_placed(world->planner, host), ==, charged(world, host));
-		g_assert_cmpuint(planner_memory_placed(again->planner, host), ==, charged(world, host));
+		g_assert_cmpuint(planner_memory_placed(world->planner, host), ==, charged(world, host, &reserved));
+		g_assert_cmpuint(planner_memory_placed(again->planner, host), ==, charged(world, host, &reserved));
 	}
 }
 
@@ -222,7 +254,8 @@ static void run_round(void)
 	gpointer kv;
 
 	world_init(&world);
-	world_put_text(&world, "/pool/gold", g_strdup("{\"name\":\"gold\",\"max_vms\":2}"));
+	world_put_text(&world, "/pool/gold",
+		       g_strdup("{\"name\":\"gold\",\"max_vms\":2,\"limit\":[\"cpu-reserve=1\"]}"));
 	for (guint step = 0; step < STEPS; step++) {
 		guint64 charges[HOSTS];
 
@@ -232,8 +265,10 @@ static void run_round(void)
 		check_charges(&world, before);
 		for (guint h = 0; h < HOSTS; h++)
 			g_assert_cmpuint(before[h], <=, charges[h]);
-		if (g_test_rand_bit())
+		if (g_test_rand_bit()) {
 			world_settle(&world);
+			check_reserves(&world);
+		}
 		check_charges(&world, before);
 	}
 	world_settle(&world);

@@ -242,6 +242,33 @@ static void test_gang(void)
 	scene_clear(&scene);
 }
 
+/* Any reservation that fits is less of a change than none at all. */
+static void test_reserve(void)
+{
+	const guint reserve = ALLOCATION_CPU_RESERVE - ALLOCATION_NODE_DIMENSIONS;
+	struct allocation_request request = request_of(1, 512);
+	struct allocation_host host = host_of(1, 4, 8192);
+	struct allocation_explanation found;
+	struct scene scene;
+
+	scene_init(&scene, "first-fit");
+	host.capacity[reserve] = 3600;
+	host_add(&scene, host);
+	request.amount[ALLOCATION_CPU_RESERVE] = 3500;
+	vm_add(&scene, &request, 0, 1);
+	found = explain(&scene, &request);
+	g_assert_cmpuint(found.ruled_out[ALLOCATION_LACKS_CPU_RESERVE], ==, 1);
+	g_assert_cmpint(found.relief.kind, ==, ALLOCATION_RELIEF_SHRINK);
+	g_assert_cmpint(found.relief.dimension, ==, ALLOCATION_CPU_RESERVE);
+	g_assert_cmpuint(found.relief.amount, ==, 100);
+	request.amount[ALLOCATION_CPU_RESERVE] = 100;
+	vm_add(&scene, &request, 0, 1);
+	found = explain(&scene, &request);
+	g_assert_cmpint(found.relief.kind, ==, ALLOCATION_RELIEF_DROP);
+	g_assert_cmpint(found.relief.constraint, ==, ALLOCATION_LACKS_CPU_RESERVE);
+	scene_clear(&scene);
+}
+
 static void test_preempt(void)
 {
 	struct scene scene;
@@ -322,6 +349,8 @@ static void check_relief(struct scene *scene, const struct allocation_request *r
 		step = found->dimension == ALLOCATION_HUGE_1G ? 1024 : 1;
 		if (found->dimension == ALLOCATION_CPU && request->amount[ALLOCATION_CPU] % 1000 == 0)
 			step = 1000;
+		if (found->dimension == ALLOCATION_CPU_RESERVE && request->amount[ALLOCATION_CPU_RESERVE] % 10 == 0)
+			step = 10;
 		eased.amount[found->dimension] += step;
 		if (eased.amount[found->dimension] < request->amount[found->dimension] &&
 		    found->dimension != ALLOCATION_HUGE_2M)
@@ -574,6 +603,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/core/explain/capacity", test_capacity);
 	g_test_add_func("/core/explain/gang", test_gang);
 	g_test_add_func("/core/explain/preempt", test_preempt);
+	g_test_add_func("/core/explain/reserve", test_reserve);
 	g_test_add_func("/core/explain/random", test_random);
 	g_test_add_func("/core/explain/preempt-random", test_preempt_random);
 	return g_test_run();

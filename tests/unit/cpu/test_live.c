@@ -352,6 +352,39 @@ static guint64 cookie_of(pid_t tid)
 	return cookie;
 }
 
+/* Two more VMs, of which one is to share cores with the first. */
+static void check_cookies_of_vms(struct fixture *f)
+{
+	struct scheduling_knobs knobs[2][3] = { { { .cookie = 7 }, { .cookie = 7 }, { .cookie = 7 } },
+						{ { .cookie = 9 }, { .cookie = 9 }, { .cookie = 9 } } };
+	static const char *const names[] = { "db", "mail" };
+	struct victim victims[2];
+	pid_t first[2];
+
+	for (guint v = 0; v < 2; v++) {
+		g_autofree char *dir = g_build_filename(f->run, names[v], NULL);
+		struct cpu_target target = { .vm = names[v], .n_vcpus = 3 };
+		struct cpu_report report;
+
+		g_mkdir_with_parents(dir, 0700);
+		victim_start(&victims[v], FALSE);
+		target.pid = victims[v].pid;
+		target.vcpus = victims[v].tids + 1;
+		first[v] = target.vcpus[0];
+		g_assert_cmpint(cpu_apply(f->cpu, &target, knobs[v], 0, &report), ==, CPU_APPLIED);
+		g_assert_cmpuint(cookie_of(target.vcpus[1]), ==, cookie_of(first[v]));
+		g_assert_cmpuint(cookie_of(target.vcpus[2]), ==, cookie_of(first[v]));
+	}
+	g_assert_cmpuint(cookie_of(first[0]), ==, cookie_of(f->target.vcpus[0]));
+	g_assert_cmpuint(cookie_of(first[1]), !=, cookie_of(f->target.vcpus[0]));
+	g_assert_cmpuint(cookie_of(first[1]), !=, 0);
+	for (guint v = 0; v < 2; v++) {
+		g_assert_true(cpu_clear(f->cpu, names[v], NULL));
+		g_assert_cmpuint(cookie_of(first[v]), ==, 0);
+		victim_end(&victims[v]);
+	}
+}
+
 /* Who may share a core: threads of one cookie have one and the same, others another; in the end, and ourselves, none. */
 static void test_cookies(void)
 {
@@ -368,6 +401,7 @@ static void test_cookies(void)
 		g_assert_cmpuint(cookie_of(f.target.vcpus[0]), !=, cookie_of(f.target.vcpus[1]));
 		g_assert_cmpuint(cookie_of(f.victim.pid), ==, 0);
 		g_assert_cmpuint(cookie_of(0), ==, 0);
+		check_cookies_of_vms(&f);
 		f.knobs[1].cookie = 0;
 		g_assert_cmpint(apply(&f), ==, CPU_APPLIED);
 		g_assert_cmpuint(cookie_of(f.target.vcpus[1]), ==, 0);

@@ -1,6 +1,7 @@
 /* Every noun's table is sound: rows inside the struct and not overlapping, documented, schemas that say what is parsed. */
 #include <string.h>
 
+#include "daemon/model/error.h"
 #include "daemon/model/limits.h"
 #include "daemon/model/nouns.h"
 
@@ -125,6 +126,46 @@ static void test_vm_requests(void)
 	g_assert_false(vm_accepts("{\"image\":\"tiny\",\"run\":3}"));
 }
 
+static void refuses(const char *members, const char *why)
+{
+	g_autofree char *json = g_strdup_printf("{\"image\":\"tiny\",%s}", members);
+	g_autoptr(GError) error = NULL;
+	struct vm vm;
+
+	g_assert_false(noun_from_json(&vm_noun, &vm, json, strlen(json), NOUN_FROM_CREATE, &error));
+	g_assert_error(error, POLDER_ERROR, POLDER_ERROR_INVALID);
+	g_assert_cmpstr(error->message, ==, why);
+}
+
+/* What a VM wishes of CPUs must make sense together. */
+static void test_vm_cpus(void)
+{
+	static const char update[] = "{\"cpu_limit_percent\":20}";
+	g_autoptr(GError) error = NULL;
+	struct vm vm;
+
+	g_assert_true(vm_accepts("{\"image\":\"tiny\",\"cpus\":2,\"cpu_reserve_percent\":200}"));
+	refuses("\"cpus\":2,\"cpu_reserve_percent\":201",
+		"cpu_reserve_percent: 201% is more than 2 vCPUs can use: at most 200%");
+	refuses("\"cpu_limit_percent\":20,\"cpu_reserve_percent\":30",
+		"cpu_reserve_percent: 30% is more than its limit of 20%: raise cpu_limit_percent or reserve less");
+	g_assert_true(vm_accepts("{\"image\":\"tiny\",\"cpus\":10,\"cpu_limit_percent\":1}"));
+	refuses("\"cpus\":11,\"cpu_limit_percent\":1", "cpu_limit_percent: 1% over 11 vCPUs is less than the kernel "
+						       "can limit each to (1 ms a second): at least 2%");
+	g_assert_false(vm_accepts("{\"image\":\"tiny\",\"cpu_weight\":0}"));
+	g_assert_false(vm_accepts("{\"image\":\"tiny\",\"cpu_weight\":10001}"));
+	g_assert_false(vm_accepts("{\"image\":\"tiny\",\"cpu_latency_us\":1000001}"));
+	/* A change is looked at with what stays, and does nothing when it is refused. */
+	noun_init(&vm_noun, &vm);
+	vm.cpu_reserve_percent = 50;
+	g_assert_false(noun_from_json(&vm_noun, &vm, update, strlen(update), NOUN_FROM_UPDATE, &error));
+	g_assert_error(error, POLDER_ERROR, POLDER_ERROR_INVALID);
+	g_assert_cmpuint(vm.cpu_limit_percent, ==, 0);
+	vm.cpu_reserve_percent = 20;
+	g_assert_true(noun_from_json(&vm_noun, &vm, update, strlen(update), NOUN_FROM_UPDATE, NULL));
+	noun_clear(&vm_noun, &vm);
+}
+
 static void test_image_paths(void)
 {
 	static const char bad[] = "{\"name\":\"a\",\"kernel\":\"vmlinux\"}";
@@ -146,6 +187,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/nouns/empty-round-trip", test_empty_round_trip);
 	g_test_add_func("/nouns/schema", test_schema);
 	g_test_add_func("/nouns/vm-requests", test_vm_requests);
+	g_test_add_func("/nouns/vm-cpus", test_vm_cpus);
 	g_test_add_func("/nouns/image-paths", test_image_paths);
 	return g_test_run();
 }

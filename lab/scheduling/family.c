@@ -154,6 +154,14 @@ static gboolean can_apply(const struct strategy_info *info)
 	return strategy && strategy->project && info->kind != STRATEGY_YARDSTICK;
 }
 
+static const char *const *traits(const struct strategy_info *info)
+{
+	static const char *const words[] = { "proportional", NULL };
+	const struct scheduling_strategy *strategy = strategy_of(info);
+
+	return strategy && strategy->proportional ? words : words + 1;
+}
+
 static char *lost_text(struct lab_kernel *kernel)
 {
 	struct lab_projection projection = { 0 };
@@ -238,6 +246,7 @@ const struct lab_family lab_scheduling_family = {
 	.free = loaded_free,
 	.applicable = applicable,
 	.can_apply = can_apply,
+	.traits = traits,
 	.evaluate = evaluate,
 	.resample = resample,
 	.live = live,

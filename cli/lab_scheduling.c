@@ -10,10 +10,11 @@
 #include "lab/report.h"
 #include "lab/scheduling/family.h"
 #include "lab/scheduling/gantt.h"
+#include "lab/scheduling/latency.h"
 #include "lab/scheduling/simulate.h"
 
 #define SEEDS_MAX 1000
-#define GANTT_NS  200000000 /* drawn at most */
+#define GANTT_NS  100000000 /* drawn at most */
 #define QUIET_MS  1000
 
 /* The strategies themselves, and what a model of the kernel makes of them. */
@@ -92,13 +93,44 @@ static gboolean gantt_write(struct invocation *invocation, const struct scheduli
 
 	if (!path || !best)
 		return TRUE;
-	title = g_strdup_printf("%s on %s", best->info->name, ranking->source);
+	title = g_strdup_printf("Who ran where: %s on %s, the strategy itself", best->info->name, ranking->source);
 	gantt = gantt_new(loaded->workload, title, 0, until);
 	setup.user_data = gantt;
 	scheduling_simulate(loaded, best->info, &best->values, &setup, &result, NULL);
 	svg = gantt_svg(gantt);
 	gantt_free(gantt);
 	engine_result_clear(&result);
+	return g_file_set_contents(path, svg, -1, error);
+}
+
+/* Every candidate once more, as it ran with the first seed. */
+static gboolean latency_write(struct invocation *invocation, struct lab_ranking *const *rankings,
+			      const gpointer *loaded, GError **error)
+{
+	const char *path = invocation_option(invocation, "latency");
+	guint done = 0, total = rankings[0]->ranked->len + rankings[1]->ranked->len;
+	g_autofree char *title = g_strdup_printf("Wake-up latency on %s", rankings[0]->source), *svg = NULL;
+	struct latency *latency;
+
+	if (!path)
+		return TRUE;
+	struct progress *progress = progress_new(STDERR_FILENO, "Drawing", QUIET_MS);
+	latency = latency_new(title);
+	for (guint model = 0; model < G_N_ELEMENTS(models); model++)
+		for (guint i = 0; i < rankings[model]->ranked->len; i++) {
+			const struct lab_candidate *candidate = rankings[model]->ranked->pdata[i];
+			struct engine_setup setup = { .seed = rankings[model]->seed };
+			struct engine_result result;
+
+			scheduling_simulate(loaded[model], candidate->info, &candidate->values, &setup, &result, NULL);
+			latency_add(latency, model ? LATENCY_PROJECTED : LATENCY_IDEAL, candidate->info->name,
+				    &result.totals);
+			engine_result_clear(&result);
+			on_progress(++done, total, progress);
+		}
+	progress_free(progress);
+	svg = latency_svg(latency);
+	latency_free(latency);
 	return g_file_set_contents(path, svg, -1, error);
 }
 
@@ -171,6 +203,8 @@ static int scheduling(struct invocation *invocation, GError **error)
 		rankings[i] = rank(invocation, i, &loaded[i], error);
 		status = rankings[i] ? 0 : -1;
 	}
+	if (status == 0 && !latency_write(invocation, rankings, loaded, error))
+		status = -1;
 	if (status == 0) {
 		print(invocation, rankings);
 		/* Requirements that nothing meets are a conflict, as in strategy select. */

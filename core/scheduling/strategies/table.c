@@ -16,7 +16,7 @@
  */
 #include "core/scheduling/table.h"
 #include "core/scheduling/limit.h"
-#include "core/scheduling/average.h"
+#include "core/scheduling/order.h"
 #include "core/scheduling/strategies/strategies.h"
 
 enum { SLICE_US };
@@ -98,6 +98,8 @@ static uint32_t select_cpu(struct scheduling_system *system, const struct schedu
 	return entity->cpu;
 }
 
+/* A split one stays out of time left over, where it would not be free when its slot begins on another CPU: it is never
+ * eligible. The others always are. */
 static void place(struct scheduling_system *system, struct scheduling_queue *queue, struct scheduling_entity *entity,
 		  enum scheduling_why why)
 {
@@ -106,19 +108,6 @@ static void place(struct scheduling_system *system, struct scheduling_queue *que
 		return;
 	if (why == SCHEDULING_NEW || scheduling_before(entity->virtual_time, queue->virtual_time))
 		entity->virtual_time = queue->virtual_time;
-}
-
-/* A split one stays out of time left over, where it would not be free when its slot begins on another CPU: it is never
- * eligible. The others always are. */
-static int64_t key(const struct scheduling_system *system, const struct scheduling_entity *entity)
-{
-	return entity->virtual_time;
-}
-
-static bool keep(const struct scheduling_system *system, const struct scheduling_entity *running,
-		 const struct scheduling_entity *head)
-{
-	return false; /* pick decides */
 }
 
 static bool preempt(const struct scheduling_system *system, const struct scheduling_entity *running,
@@ -154,15 +143,11 @@ static int64_t slice(const struct scheduling_system *system, const struct schedu
 static void project(const struct scheduling_system *system, const struct scheduling_entity *entity,
 		    struct scheduling_knobs *knobs)
 {
-	scheduling_knobs_init(entity, knobs);
-	knobs->slice_ns = system->parameter[SLICE_US] * 1000;
-	knobs->exactness = SCHEDULING_APPROXIMATE;
-	knobs->lost = "without a reservation: the balance is the kernel's, over all CPUs";
+	scheduling_knobs_by_weight(entity, knobs, system->parameter[SLICE_US] * 1000,
+				   "without a reservation: the balance is the kernel's, over all CPUs");
 	if (!entity->runtime_ns)
 		return;
-	knobs->policy = SCHEDULING_POLICY_DEADLINE;
-	knobs->runtime_ns = entity->runtime_ns;
-	knobs->deadline_ns = knobs->deadline_period_ns = entity->period_ns;
+	scheduling_knobs_reserve(entity, knobs);
 	knobs->lost = "the plan: SCHED_DEADLINE keeps the share, and the gap only up to twice the period";
 }
 
@@ -179,10 +164,10 @@ const struct scheduling_strategy strategy_table = {
 	.admit = scheduling_admit,
 	.retire = scheduling_retire,
 	.place = place,
-	.key = key,
+	.key = order_key_virtual_time,
 	.pick = pick,
 	.select = select_cpu,
-	.keep = keep,
+	.keep = order_never, /* pick decides */
 	.preempt = preempt,
 	.charge = charge,
 	.slice = slice,

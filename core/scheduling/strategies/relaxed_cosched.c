@@ -129,7 +129,9 @@ static bool preempt(const struct scheduling_system *system, const struct schedul
 static void charge(struct scheduling_system *system, struct scheduling_queue *queue, struct scheduling_entity *entity,
 		   int64_t delta_ns)
 {
-	entity->scratch[0] = waited(system, entity);
+	int64_t wait = system->now_ns - delta_ns - entity->scratch[1];
+
+	entity->scratch[0] += wait > 0 ? wait : 0;
 	entity->scratch[1] = system->now_ns;
 	average_advance(queue, entity, delta_ns);
 	limit_charge(system, entity, delta_ns);

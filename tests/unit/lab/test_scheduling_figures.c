@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/scheduling/scheduling.h"
+#include "lab/scheduling/engine.h"
 #include "lab/scheduling/family.h"
 
 /* All kinds of vCPU at once, so that nothing is absent. */
@@ -65,9 +66,34 @@ static void test_explained(void)
 	lab_result_clear(&result);
 }
 
+/* One sibling is due half of its CPU, the other a fifth: the one ahead is stopped time and again, and both wait as long. */
+static void test_co_stop(void)
+{
+	static const char text[] = "{\"global\":{\"duration\":5,\"cpus\":2},\"vms\":["
+				   "{\"name\":\"pair\",\"vcpus\":2,\"run\":1000000},"
+				   "{\"name\":\"strong\",\"weight\":400,\"cpus\":[0],\"run\":1000000},"
+				   "{\"name\":\"weak\",\"weight\":100,\"cpus\":[1],\"run\":1000000}]}";
+	g_autoptr(GError) error = NULL;
+	g_autoptr(workload_auto) workload = workload_read_json(text, strlen(text), "pair", &error);
+	struct engine_setup setup = { .strategy = scheduling_strategy_find("relaxed-cosched"),
+				      .workload = workload,
+				      .seed = 1 };
+	struct engine_result result;
+
+	g_assert_no_error(error);
+	for (guint i = 0; i < 2; i++) /* one beside strong, one beside weak */
+		workload_task(workload, i)->mask = workload_task(workload, 2 + i)->mask;
+	engine_run(&setup, &result);
+	g_test_message("ran %.3f and %.3f s", (double)result.task[0].run_ns / 1e9, (double)result.task[1].run_ns / 1e9);
+	g_assert_cmpint(ABS(result.task[0].run_ns - result.task[1].run_ns), <, 100000000);
+	g_assert_cmpint(result.task[1].parked_ns + result.task[1].throttled_ns, >, 1000000000);
+	engine_result_clear(&result);
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/scheduling/figures/explained", test_explained);
+	g_test_add_func("/scheduling/figures/co-stop", test_co_stop);
 	return g_test_run();
 }

@@ -41,7 +41,7 @@ def parse(path):
         start = re.match(r"(%s): " % "|".join(SECTIONS), paragraph)
         if start:
             text = paragraph[start.end():]
-            if re.match(r"(a|[a-z-]{2,})[ ,]", text):
+            if re.match(r"(a|[a-z-]{2,})[ ,:]", text):
                 text = text[0].upper() + text[1:]
             sections.append((start.group(1), [text]))
         elif sections:

@@ -11,8 +11,9 @@
  *
  * Complexity: a binary search among a CPU's slots at each decision; planning 1,000 vCPUs on 64 CPUs takes milliseconds.
  *
- * Loses: where reservations change often (each change is a new plan), and without reservations: then it is a queue a CPU
- * that nobody balances.
+ * Loses: on jobs with deadlines: a plan keeps shares and longest gaps and knows no releases, so that a job that needs its
+ * whole reservation is late by up to a gap (edf-cbs is not); where reservations change often (each change is a new plan);
+ * and without reservations: then it is a queue a CPU that nobody balances.
  */
 #include "core/scheduling/table.h"
 #include "core/scheduling/limit.h"

@@ -43,10 +43,18 @@ void svg_line(GString *svg, const char *class, const double ends[4])
 void svg_text(GString *svg, const char *attributes, double x, double y, const char *text)
 {
 	char a[G_ASCII_DTOSTR_BUF_SIZE], b[G_ASCII_DTOSTR_BUF_SIZE];
-	g_autofree char *escaped = g_markup_escape_text(text, -1);
+	g_autofree char *valid = g_utf8_make_valid(text, -1), *escaped = g_markup_escape_text(valid, -1);
 
 	g_string_append_printf(svg, "<text x=\"%s\" y=\"%s\"%s>%s</text>\n", svg_number(x, a), svg_number(y, b),
 			       attributes, escaped);
+}
+
+void svg_legend_place(guint i, guint columns, double at[2])
+{
+	guint row = i / columns;
+
+	at[0] += (double)(i % columns) * SVG_LEGEND_COLUMN;
+	at[1] += (double)row * SVG_LEGEND_ROW;
 }
 
 const char *svg_colour(guint i, char text[SVG_COLOUR_MAX])

@@ -15,8 +15,14 @@ const char *svg_number(double value, char text[G_ASCII_DTOSTR_BUF_SIZE]);
 
 /* svg_line(svg, class, x1 y1 x2 y2) */
 void svg_line(GString *svg, const char *class, const double ends[4]);
-/* svg_text(svg, attributes, x, y, text): `text` is escaped; `attributes` begin with a space, or are "". */
+/* svg_text(svg, attributes, x, y, text): `text` is made UTF-8 and escaped; `attributes` begin with a space, or are "". */
 void svg_text(GString *svg, const char *attributes, double x, double y, const char *text);
+
+/* Legends: so many entries side by side, then the next row. svg_legend_place(i, columns, at) adds to x and y in `at` where
+ * the i-th is. */
+#define SVG_LEGEND_ROW    18
+#define SVG_LEGEND_COLUMN 180
+void svg_legend_place(guint i, guint columns, double at[2]);
 
 /* svg_colour(i, text): of the i-th of many: hues far apart for neighbours, and mid-tones that stand out from white and from
  * black alike. Returns `text`. */

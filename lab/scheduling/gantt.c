@@ -4,17 +4,16 @@
 #include "lab/svg.h"
 
 /* In pixels. */
-#define LEFT          70
-#define TOP           48
-#define ROW           22
-#define BAR           16
-#define WIDTH         1080
-#define RIGHT         36
-#define LEGEND_TOP    24 /* below the last row */
-#define LEGEND_ROW    18
-#define LEGEND_COLUMN 180
-#define LEGEND_NAME   22 /* characters */
-#define BOTTOM        12
+#define LEFT           70
+#define TOP            48
+#define ROW            22
+#define BAR            16
+#define WIDTH          1080
+#define RIGHT          36
+#define LEGEND_TOP     24 /* below the last row */
+#define LEGEND_COLUMNS (WIDTH / SVG_LEGEND_COLUMN)
+#define LEGEND_NAME    22 /* characters */
+#define BOTTOM         12
 
 #define ROWS_MAX   256
 #define BARS_MAX   200000
@@ -69,7 +68,7 @@ static void bar(struct gantt *gantt, guint cpu, gint64 until_ns)
 {
 	gint64 from = MAX(gantt->since_ns[cpu], gantt->from_ns), to = MIN(until_ns, gantt->until_ns);
 	char x[G_ASCII_DTOSTR_BUF_SIZE], width[G_ASCII_DTOSTR_BUF_SIZE], colour[SVG_COLOUR_MAX];
-	g_autofree char *name = NULL;
+	g_autofree char *valid = NULL, *name = NULL;
 	const struct workload_vm *vm;
 	guint task, index;
 
@@ -79,7 +78,8 @@ static void bar(struct gantt *gantt, guint cpu, gint64 until_ns)
 	index = workload_task(gantt->workload, task)->vm;
 	vm = workload_vm(gantt->workload, index);
 	gantt->ran[index] = TRUE;
-	name = g_markup_escape_text(vm->name, -1);
+	valid = g_utf8_make_valid(vm->name, -1);
+	name = g_markup_escape_text(valid, -1);
 	g_string_append_printf(gantt->body,
 			       "<rect x=\"%s\" y=\"%u\" width=\"%s\" height=\"%d\" fill=\"%s\"><title>%s, vCPU "
 			       "%u: %" G_GINT64_FORMAT "–%" G_GINT64_FORMAT " µs</title></rect>\n",
@@ -124,24 +124,22 @@ static void append_axes(const struct gantt *gantt, GString *svg)
 /* Who is which colour: the first of those that ran, and what else a reader must know. */
 static void append_legend(const struct gantt *gantt, GString *svg, guint n)
 {
-	const double top = TOP + (double)gantt->rows * ROW + LEGEND_TOP;
-	const guint columns = WIDTH / LEGEND_COLUMN;
-	char number[G_ASCII_DTOSTR_BUF_SIZE], y_text[G_ASCII_DTOSTR_BUF_SIZE], colour[SVG_COLOUR_MAX];
+	char x[G_ASCII_DTOSTR_BUF_SIZE], y[G_ASCII_DTOSTR_BUF_SIZE], colour[SVG_COLOUR_MAX];
 	guint at = 0;
 
 	for (guint i = 0; i < gantt->workload->vms->len && at < MIN(n, LEGEND_MAX); i++) {
-		const char *name = workload_vm(gantt->workload, i)->name;
-		double x = LEFT + (double)(at % columns) * LEGEND_COLUMN, y = top + (double)(at / columns) * LEGEND_ROW;
+		double place[] = { LEFT, TOP + (double)gantt->rows * ROW + LEGEND_TOP };
+		g_autofree char *name = g_utf8_make_valid(workload_vm(gantt->workload, i)->name, -1);
 		gboolean cut = g_utf8_strlen(name, -1) > LEGEND_NAME;
 		g_autofree char *start = g_utf8_substring(name, 0, cut ? LEGEND_NAME - 1 : g_utf8_strlen(name, -1));
 		g_autofree char *shown = g_strconcat(start, cut ? "…" : "", NULL);
 
 		if (!gantt->ran[i])
 			continue;
-		at++;
+		svg_legend_place(at++, LEGEND_COLUMNS, place);
 		g_string_append_printf(svg, "<rect x=\"%s\" y=\"%s\" width=\"12\" height=\"12\" fill=\"%s\"/>\n",
-				       svg_number(x, number), svg_number(y - 10, y_text), svg_colour(i, colour));
-		svg_text(svg, "", x + 18, y, shown);
+				       svg_number(place[0], x), svg_number(place[1] - 10, y), svg_colour(i, colour));
+		svg_text(svg, "", place[0] + 18, place[1], shown);
 	}
 }
 
@@ -171,9 +169,9 @@ char *gantt_svg(struct gantt *gantt)
 	}
 	for (guint i = 0; i < gantt->workload->vms->len; i++)
 		n += gantt->ran[i] ? 1 : 0;
-	legend_rows = (MIN(n, LEGEND_MAX) + WIDTH / LEGEND_COLUMN - 1) / (WIDTH / LEGEND_COLUMN);
+	legend_rows = (MIN(n, LEGEND_MAX) + LEGEND_COLUMNS - 1) / LEGEND_COLUMNS;
 	said = remarks(gantt, n);
-	guint below = TOP + gantt->rows * ROW + LEGEND_TOP + legend_rows * LEGEND_ROW;
+	guint below = TOP + gantt->rows * ROW + LEGEND_TOP + legend_rows * SVG_LEGEND_ROW;
 	svg = svg_new(LEFT + WIDTH + RIGHT, below + BOTTOM);
 	svg_text(svg, " class=\"h\"", LEFT, 20, gantt->title);
 	append_axes(gantt, svg);

@@ -6,16 +6,15 @@
 #include "lab/svg.h"
 
 /* In pixels. */
-#define LEFT   70
-#define TOP    86
-#define PANEL  400
-#define GAP    70
-#define HEIGHT 320
-#define LEGEND 46 /* below the panels */
-#define ROW    18
-#define COLUMN 180
-#define WIDTH  (LEFT + LATENCY_PANELS * PANEL + GAP + 30)
-#define BOTTOM 30
+#define LEFT    70
+#define TOP     86
+#define PANEL   400
+#define GAP     70
+#define HEIGHT  320
+#define LEGEND  46 /* below the panels */
+#define WIDTH   (LEFT + LATENCY_PANELS * PANEL + GAP + 30)
+#define BOTTOM  30
+#define COLUMNS ((WIDTH - LEFT) / SVG_LEGEND_COLUMN)
 
 /* From 1 µs (what is less lies on the edge) by decades; shares down to a ten-thousandth. */
 #define FROM_NS     1000.0
@@ -182,23 +181,22 @@ static void append_curve(GString *svg, const struct latency *latency, const stru
 
 static void append_legend(GString *svg, const struct latency *latency, double top)
 {
-	const guint columns = (WIDTH - LEFT) / COLUMN;
-
 	for (guint i = 0; i < latency->names->len; i++) {
-		double x = LEFT + (double)(i % columns) * COLUMN, y = top + (double)(i / columns) * ROW;
+		double at[] = { LEFT, top };
 
+		svg_legend_place(i, COLUMNS, at);
 		g_string_append(svg, "<path");
 		append_stroke(svg, i);
-		g_string_append_printf(svg, " d=\"M%d %dh28\"/>\n", (int)x, (int)y - 4);
-		svg_text(svg, "", x + 34, y, latency->names->pdata[i]);
+		g_string_append_printf(svg, " d=\"M%d %dh28\"/>\n", (int)at[0], (int)at[1] - 4);
+		svg_text(svg, "", at[0] + 34, at[1], latency->names->pdata[i]);
 	}
 }
 
 char *latency_svg(const struct latency *latency)
 {
 	static const char *const headings[] = { "the strategies themselves", "as the kernel would carry them out" };
-	const guint columns = (WIDTH - LEFT) / COLUMN, rows = (latency->names->len + columns - 1) / columns;
-	const guint below = TOP + HEIGHT + LEGEND, height = below + rows * ROW + BOTTOM;
+	const guint rows = (latency->names->len + COLUMNS - 1) / COLUMNS;
+	const guint below = TOP + HEIGHT + LEGEND, height = below + rows * SVG_LEGEND_ROW + BOTTOM;
 	struct axes axes = { .decades = decades_of(latency) };
 	GString *svg = svg_new(WIDTH, height);
 

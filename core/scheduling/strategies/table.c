@@ -33,11 +33,11 @@ static const struct strategy_parameter parameters[] = {
 
 #define HANDOVER_NS 1000 /* a vCPU that still runs elsewhere is waited for so long */
 
-/* The slot of a CPU at this time, and when it ends. */
-static uint32_t slot_owner(const struct scheduling_system *system, uint32_t cpu, int64_t *until_ns)
+/* The slot of a CPU at that time, and when it ends. */
+static uint32_t slot_owner_at(const struct scheduling_system *system, uint32_t cpu, int64_t now_ns, int64_t *until_ns)
 {
 	const struct scheduling_table *table = system->table;
-	int64_t in_length = system->now_ns % SCHEDULING_TABLE_NS;
+	int64_t in_length = now_ns % SCHEDULING_TABLE_NS;
 	uint32_t low = table->first[cpu], high = table->first[cpu + 1] - 1;
 
 	while (low < high) {
@@ -48,13 +48,27 @@ static uint32_t slot_owner(const struct scheduling_system *system, uint32_t cpu,
 		else
 			low = middle + 1;
 	}
-	*until_ns = system->now_ns - in_length + table->slots[low].end_ns;
+	*until_ns = now_ns - in_length + table->slots[low].end_ns;
 	return table->slots[low].entity;
+}
+
+static uint32_t slot_owner(const struct scheduling_system *system, uint32_t cpu, int64_t *until_ns)
+{
+	return slot_owner_at(system, cpu, system->now_ns, until_ns);
 }
 
 static bool planned(const struct scheduling_system *system, uint32_t cpu)
 {
 	return system->table && cpu < system->table->n_cpus;
+}
+
+/* Was what it ran until now its own slot? A run never reaches over a slot's end: pick says when that is. */
+static bool ran_in_slot(const struct scheduling_system *system, const struct scheduling_entity *entity)
+{
+	int64_t until_ns;
+
+	return planned(system, entity->cpu) &&
+	       slot_owner_at(system, entity->cpu, system->now_ns - 1, &until_ns) == entity->id;
 }
 
 static bool is_split(const struct scheduling_system *system, const struct scheduling_entity *entity)
@@ -123,7 +137,7 @@ static bool preempt(const struct scheduling_system *system, const struct schedul
 static void charge(struct scheduling_system *system, struct scheduling_queue *queue, struct scheduling_entity *entity,
 		   int64_t delta_ns)
 {
-	if (!is_split(system, entity)) {
+	if (!is_split(system, entity) && !ran_in_slot(system, entity)) {
 		if (scheduling_before(queue->virtual_time, entity->virtual_time))
 			queue->virtual_time = entity->virtual_time;
 		entity->virtual_time += scheduling_virtual(delta_ns, entity->weight);

@@ -53,10 +53,28 @@ static void test_refused(void)
 	engine_result_clear(&result);
 }
 
+/* Slots are not paid for with the share of what is left over: who wakes beside a reservation soon has its turn. */
+static void test_left_over(void)
+{
+	g_autoptr(workload_auto) workload = NULL;
+	struct engine_result result;
+
+	run("{\"name\":\"a\",\"count\":2,\"reserve\":\"60%\",\"run\":1000000},"
+	    "{\"name\":\"hog\",\"count\":4,\"run\":1000000},"
+	    "{\"name\":\"web\",\"count\":4,\"run\":100,\"sleep\":20000}",
+	    &workload, &result);
+	for (guint i = 6; i < 10; i++) {
+		g_test_message("%u: waited at most %.3f ms", i, (double)result.task[i].max_gap_ns / 1e6);
+		g_assert_cmpint(result.task[i].max_gap_ns, <, 150000000);
+	}
+	engine_result_clear(&result);
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/scheduling/plan/kept", test_kept);
 	g_test_add_func("/scheduling/plan/refused", test_refused);
+	g_test_add_func("/scheduling/plan/left-over", test_left_over);
 	return g_test_run();
 }

@@ -1,4 +1,4 @@
-"""The simulator: events a second of CPU time, a day of recorded utilization, and what the attacker gets of others' time."""
+"""The simulator: events a second of CPU time, and a day of recorded utilization."""
 import json
 import os
 import subprocess
@@ -27,18 +27,6 @@ def replay(build, report):
                       (120, True) if DAY_S == 86400 else None)
 
 
-def thefts(build, report):
-    text = subprocess.run([os.path.join(build, "polder"), "lab", "scheduling", "--workload", "synthetic:attack", "--json"],
-                          check=True, stdout=subprocess.PIPE).stdout
-    for candidate in json.loads(text)["ideal"]["strategies"]:
-        value = candidate.get("figures", {}).get("theft")
-        if isinstance(value, dict):
-            value = value.get("mean")
-        if value is not None:
-            goal = (0.9, False) if candidate["name"] == "credit-tick" else None
-            report.figure("theft by a tick-dodging attacker", candidate["name"], value, "", goal)
-
-
 def run(build, _runs, report):
     for vms, cpus, seconds, goal in SIZES:
         for strategy in STRATEGIES:
@@ -46,4 +34,3 @@ def run(build, _runs, report):
             report.figure(f"events a second of CPU time, {vms:,} vCPUs on {cpus:,} CPUs", strategy, out["events_per_s"],
                           "/s", (goal, False))
     replay(build, report)
-    thefts(build, report)

@@ -363,6 +363,19 @@ const char *invocation_option(const struct invocation *invocation, const char *n
 	return texts[0];
 }
 
+gboolean invocation_number(const struct invocation *invocation, const char *name, const guint64 range[2],
+			   guint64 *value, GError **error)
+{
+	const char *text = invocation_option(invocation, name);
+
+	if (!text || g_ascii_string_to_unsigned(text, 10, range[0], range[1], value, NULL))
+		return TRUE;
+	usage_error(error, invocation,
+		    "--%s can't be '%s': a whole number, %" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT, name, text,
+		    range[0], range[1]);
+	return FALSE;
+}
+
 gboolean invocation_flag(const struct invocation *invocation, const char *name)
 {
 	const struct option *option = option_known(invocation, name);

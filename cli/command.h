@@ -75,6 +75,11 @@ void invocation_clear(struct invocation *invocation);
 const char *invocation_option(const struct invocation *invocation, const char *name);
 gboolean invocation_flag(const struct invocation *invocation, const char *name);
 
+/* invocation_number(invocation, name, range, value, error): --name as a whole number from range[0] to range[1]; `value` stays
+ * when it is not given. */
+gboolean invocation_number(const struct invocation *invocation, const char *name, const guint64 range[2],
+			   guint64 *value, GError **error);
+
 /* Every value of a repeated option; NULL-terminated, empty when none. Caller frees the array, not the strings. */
 const char **invocation_options(const struct invocation *invocation, const char *name);
 

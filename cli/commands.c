@@ -414,7 +414,8 @@ const struct command commands[] = {
 		  "it becomes there, and is scored for performance, availability and security. The same seed gives the "
 		  "same bytes.",
 	  .examples = "polder lab scheduling --workload examples/scheduling/mixed.json --cpus 8 --strategy all\n"
-		      "polder lab scheduling --workload synthetic:attack --strategy eevdf --gantt out.svg",
+		      "polder lab scheduling --workload synthetic:attack --strategy eevdf --gantt out.svg\n"
+		      "polder lab scheduling --workload synthetic:mixed,vms=24,cpus=8 --latency latency.svg",
 	  .statuses = "4    no strategy meets what --require asks" },
 	{ .noun = "lab",
 	  .verb = "rebalance",

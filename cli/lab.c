@@ -2,7 +2,6 @@
 #include <glib/gstdio.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cli/progress.h"
 #include "cli/verbs.h"
@@ -11,20 +10,6 @@
 #include "lab/error.h"
 #include "lab/packing.h"
 #include "lab/report.h"
-
-#define SEEDS_MAX 1000
-
-static gboolean number_option(struct invocation *invocation, const char *name, const guint64 range[2], guint64 *value,
-			      GError **error)
-{
-	const char *text = invocation_option(invocation, name);
-
-	if (!text || g_ascii_string_to_unsigned(text, 10, range[0], range[1], value, NULL))
-		return TRUE;
-	usage_error(error, invocation, "--%s %s is not a whole number from %" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT,
-		    name, text, range[0], range[1]);
-	return FALSE;
-}
 
 /* "hosts=…" and what --option says, as the family's load takes it. */
 static char **load_options(struct invocation *invocation, gboolean packing)
@@ -75,41 +60,12 @@ static gboolean candidates_add(struct invocation *invocation, struct lab_ranking
 	return TRUE;
 }
 
-static void on_progress(guint done, guint total, gpointer progress)
-{
-	g_autofree char *step = g_strdup_printf("%u of %u", done, total);
-
-	progress_update(progress, total ? (int)(100 * done / total) : -1, step);
-}
-
-static gboolean ranking_fill(struct invocation *invocation, struct lab_ranking *ranking, GError **error)
-{
-	struct score_weights weights;
-	gboolean normalized = FALSE;
-	g_autofree const char **require = invocation_options(invocation, "require");
-	g_autoptr(GArray) floors = NULL;
-	guint64 seed = 1, seeds = 1;
-	gboolean ok;
-
-	if (!lab_weights_parse(invocation_option(invocation, "weights"), &weights, &normalized, error) ||
-	    !number_option(invocation, "seed", (guint64[]) { 0, G_MAXINT64 }, &seed, error) ||
-	    !number_option(invocation, "seeds", (guint64[]) { 1, SEEDS_MAX }, &seeds, error))
-		return FALSE;
-	if (require[0] && !(floors = lab_floors_parse(require, error)))
-		return FALSE;
-	struct progress *progress = progress_new(STDERR_FILENO, "Replaying", 1000);
-	struct lab_run run = { .seed = seed, .n_seeds = (guint)seeds, .progress = on_progress, .user_data = progress };
-	ok = lab_ranking_run(ranking, &run, error);
-	progress_free(progress);
-	return ok && lab_ranking_select(ranking, &weights, normalized, floors, error);
-}
-
 static int rank_and_print(struct invocation *invocation, struct lab_ranking *ranking, GError **error)
 {
 	gboolean timing = invocation_flag(invocation, "timing");
 	g_autofree char *text = NULL;
 
-	if (!candidates_add(invocation, ranking, error) || !ranking_fill(invocation, ranking, error) ||
+	if (!candidates_add(invocation, ranking, error) || !workload_rank(invocation, ranking, "Replaying", error) ||
 	    !workload_plot(invocation, ranking, error))
 		return -1;
 	text = invocation_flag(invocation, "json") ? lab_report_json(ranking, timing)
@@ -144,7 +100,7 @@ static int allocation(struct invocation *invocation, GError **error)
 		return usage_error(error, invocation,
 				   "no trace: name a file with --trace, live for what this daemon recorded, or "
 				   "synthetic:vms=10000,seed=1");
-	if (!names_check(invocation, family, error) || !workload_plot_check(invocation, error))
+	if (!names_check(invocation, family, error) || !workload_drawing_check(invocation, "plot", error))
 		return -1;
 	if (packing && invocation_option(invocation, "hosts"))
 		g_ptr_array_add(notes, g_strdup("hosts: an instance has bins of its own; --hosts was not used"));

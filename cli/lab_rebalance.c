@@ -4,17 +4,6 @@
 #include "cli/verbs.h"
 #include "lab/rebalance.h"
 
-static gboolean number_option(struct invocation *invocation, const char *name, guint64 max, guint64 *value,
-			      GError **error)
-{
-	const char *text = invocation_option(invocation, name);
-
-	if (!text || g_ascii_string_to_unsigned(text, 10, 0, max, value, NULL))
-		return TRUE;
-	usage_error(error, invocation, "--%s %s is not a whole number from 0 to %" G_GUINT64_FORMAT, name, text, max);
-	return FALSE;
-}
-
 int verb_lab_rebalance(struct invocation *invocation, GError **error)
 {
 	const char *model = invocation_option(invocation, "reassignment"),
@@ -31,8 +20,8 @@ int verb_lab_rebalance(struct invocation *invocation, GError **error)
 	};
 	g_autofree char *told = NULL;
 
-	if (!number_option(invocation, "seed", G_MAXUINT64 / 2, &seed, error) ||
-	    !number_option(invocation, "max-moves", G_MAXINT32, &max_moves, error))
+	if (!invocation_number(invocation, "seed", (guint64[]) { 0, G_MAXINT64 }, &seed, error) ||
+	    !invocation_number(invocation, "max-moves", (guint64[]) { 0, G_MAXINT32 }, &max_moves, error))
 		return -1;
 	if (!model == !ganeti)
 		return usage_error(error, invocation, "give either --reassignment MODEL ASSIGNMENT or --ganeti FILE");

@@ -6,30 +6,20 @@
 
 #include "cli/progress.h"
 #include "cli/verbs.h"
+#include "cli/workload.h"
 #include "lab/error.h"
 #include "lab/report.h"
 #include "lab/scheduling/family.h"
 #include "lab/scheduling/gantt.h"
+#include "lab/scheduling/latency.h"
 #include "lab/scheduling/simulate.h"
 
-#define SEEDS_MAX 1000
-#define GANTT_NS  200000000 /* drawn at most */
-#define QUIET_MS  1000
+#define GANTT_NS 100000000 /* drawn at most */
+#define QUIET_MS 1000
 
 /* The strategies themselves, and what a model of the kernel makes of them. */
 static const char *const models[] = { "ideal", "kernel" };
-static const char *const names[] = { "ideal", "projected" };
-
-static gboolean number_option(struct invocation *invocation, const char *name, guint64 max, guint64 *value,
-			      GError **error)
-{
-	const char *text = invocation_option(invocation, name);
-
-	if (!text || g_ascii_string_to_unsigned(text, 10, 1, max, value, NULL))
-		return TRUE;
-	usage_error(error, invocation, "--%s %s is not a whole number from 1 to %" G_GUINT64_FORMAT, name, text, max);
-	return FALSE;
-}
+static const char *const model_names[] = { "ideal", "projected" };
 
 /* What --cpus and --option say, as the family's load takes it. Caller frees with g_strfreev(). */
 static GStrv load_options(struct invocation *invocation, const char *model)
@@ -48,41 +38,11 @@ static GStrv load_options(struct invocation *invocation, const char *model)
 	return g_strv_builder_end(options);
 }
 
-static void on_progress(guint done, guint total, gpointer progress)
-{
-	g_autofree char *step = g_strdup_printf("%u of %u", done, total);
-
-	progress_update(progress, total ? (int)(100 * done / total) : -1, step);
-}
-
-static gboolean ranking_fill(struct invocation *invocation, struct lab_ranking *ranking, GError **error)
-{
-	g_autofree const char **require = invocation_options(invocation, "require");
-	const char *strategies = invocation_option(invocation, "strategy");
-	g_autoptr(GArray) floors = NULL;
-	struct score_weights weights;
-	gboolean normalized = FALSE, ok;
-	guint64 seed = 1, seeds = 1;
-
-	if (!lab_weights_parse(invocation_option(invocation, "weights"), &weights, &normalized, error) ||
-	    !number_option(invocation, "seed", G_MAXUINT32, &seed, error) ||
-	    !number_option(invocation, "seeds", SEEDS_MAX, &seeds, error) ||
-	    !lab_ranking_add_named(ranking, strategies ? strategies : "all", error))
-		return FALSE;
-	if (require[0] && !(floors = lab_floors_parse(require, error)))
-		return FALSE;
-	struct progress *progress = progress_new(STDERR_FILENO, "Simulating", QUIET_MS);
-	struct lab_run run = { .seed = seed, .n_seeds = (guint)seeds, .progress = on_progress, .user_data = progress };
-	ok = lab_ranking_run(ranking, &run, error);
-	progress_free(progress);
-	return ok && lab_ranking_select(ranking, &weights, normalized, floors, error);
-}
-
 /* The best of the ranking, as it ran with the first seed. */
 static gboolean gantt_write(struct invocation *invocation, const struct scheduling_workload *loaded,
 			    const struct lab_ranking *ranking, GError **error)
 {
-	const char *path = invocation_option(invocation, "gantt");
+	gboolean wanted = invocation_option(invocation, "gantt") != NULL;
 	const struct lab_candidate *best = ranking->ranked->len ? ranking->ranked->pdata[0] : NULL;
 	gint64 until = MIN(loaded->workload->horizon_ns, GANTT_NS);
 	struct engine_setup setup = { .seed = ranking->seed, .horizon_ns = until, .observer = gantt_observe };
@@ -90,22 +50,53 @@ static gboolean gantt_write(struct invocation *invocation, const struct scheduli
 	struct engine_result result;
 	struct gantt *gantt;
 
-	if (!path || !best)
+	if (!wanted || !best)
 		return TRUE;
-	title = g_strdup_printf("%s on %s", best->info->name, ranking->source);
+	title = g_strdup_printf("Who ran where: %s on %s, the strategy itself", best->info->name, ranking->source);
 	gantt = gantt_new(loaded->workload, title, 0, until);
 	setup.user_data = gantt;
 	scheduling_simulate(loaded, best->info, &best->values, &setup, &result, NULL);
 	svg = gantt_svg(gantt);
 	gantt_free(gantt);
 	engine_result_clear(&result);
-	return g_file_set_contents(path, svg, -1, error);
+	return workload_drawing_write(invocation, "gantt", svg, error);
+}
+
+/* Every candidate once more, as it ran with the first seed. */
+static gboolean latency_write(struct invocation *invocation, struct lab_ranking *const *rankings,
+			      const gpointer *loaded, GError **error)
+{
+	guint done = 0, total = rankings[0]->ranked->len + rankings[1]->ranked->len;
+	g_autofree char *title = g_strdup_printf("Wake-up latency on %s", rankings[0]->source), *svg = NULL;
+	struct latency *latency;
+
+	if (!invocation_option(invocation, "latency"))
+		return TRUE;
+	struct progress *progress = progress_new(STDERR_FILENO, "Drawing", QUIET_MS);
+	latency = latency_new(title);
+	for (guint model = 0; model < G_N_ELEMENTS(models); model++)
+		for (guint i = 0; i < rankings[model]->ranked->len; i++) {
+			const struct lab_candidate *candidate = rankings[model]->ranked->pdata[i];
+			struct engine_setup setup = { .seed = rankings[model]->seed };
+			struct engine_result result;
+
+			scheduling_simulate(loaded[model], candidate->info, &candidate->values, &setup, &result, NULL);
+			latency_add(latency, model ? LATENCY_PROJECTED : LATENCY_IDEAL, candidate->info->name,
+				    &result.totals);
+			engine_result_clear(&result);
+			progress_count(++done, total, progress);
+		}
+	progress_free(progress);
+	svg = latency_svg(latency);
+	latency_free(latency);
+	return workload_drawing_write(invocation, "latency", svg, error);
 }
 
 /* Loads, evaluates and draws one model; NULL with the error set. */
 static struct lab_ranking *rank(struct invocation *invocation, guint model, gpointer *loaded, GError **error)
 {
-	const char *path = invocation_option(invocation, "workload");
+	const char *path = invocation_option(invocation, "workload"),
+		   *names = invocation_option(invocation, "strategy");
 	g_auto(GStrv) options = load_options(invocation, models[model]);
 	g_autoptr(GPtrArray) notes = g_ptr_array_new_with_free_func(g_free);
 	struct lab_ranking *ranking;
@@ -117,7 +108,8 @@ static struct lab_ranking *rank(struct invocation *invocation, guint model, gpoi
 	ranking->source = g_path_get_basename(path);
 	for (guint i = 0; i < notes->len; i++)
 		g_ptr_array_add(ranking->notes, g_strdup(notes->pdata[i]));
-	if (ranking_fill(invocation, ranking, error) &&
+	if (lab_ranking_add_named(ranking, names ? names : "all", error) &&
+	    workload_rank(invocation, ranking, "Simulating", error) &&
 	    (model != 0 || gantt_write(invocation, *loaded, ranking, error)))
 		return ranking;
 	lab_ranking_free(ranking);
@@ -144,7 +136,7 @@ static void print(struct invocation *invocation, struct lab_ranking *const *rank
 	lab_json_init(&json);
 	lab_json_open(&json, NULL, '{');
 	for (guint i = 0; i < G_N_ELEMENTS(models); i++) {
-		lab_json_open(&json, names[i], '{');
+		lab_json_open(&json, model_names[i], '{');
 		lab_report_members(&json, rankings[i], timing);
 		lab_json_close(&json, '}');
 	}
@@ -167,10 +159,15 @@ static int scheduling(struct invocation *invocation, GError **error)
 	if (strategies && strcmp(strategies, "all") != 0 && !strpbrk(strategies, ",(") &&
 	    !lab_strategy_find(lab_scheduling_family.registry, strategies, error))
 		return -1;
+	if (!workload_drawing_check(invocation, "gantt", error) ||
+	    !workload_drawing_check(invocation, "latency", error))
+		return -1;
 	for (guint i = 0; i < G_N_ELEMENTS(models) && status == 0; i++) {
 		rankings[i] = rank(invocation, i, &loaded[i], error);
 		status = rankings[i] ? 0 : -1;
 	}
+	if (status == 0 && !latency_write(invocation, rankings, loaded, error))
+		status = -1;
 	if (status == 0) {
 		print(invocation, rankings);
 		/* Requirements that nothing meets are a conflict, as in strategy select. */

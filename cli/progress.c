@@ -111,6 +111,13 @@ void progress_update(struct progress *progress, int percent, const char *step)
 	put(progress, line);
 }
 
+void progress_count(guint done, guint total, gpointer progress)
+{
+	g_autofree char *step = g_strdup_printf("%u of %u", done, total);
+
+	progress_update(progress, total ? (int)((guint64)done * 100 / total) : -1, step);
+}
+
 void progress_free(struct progress *progress)
 {
 	if (!progress)

@@ -84,7 +84,7 @@ static int finish_selection(struct invocation *invocation, const struct lab_rank
 	return -1;
 }
 
-static int select_on(struct invocation *invocation, const struct workload *workload, const struct wishes *wishes,
+static int select_on(struct invocation *invocation, const struct workload_loaded *workload, const struct wishes *wishes,
 		     GError **error)
 {
 	g_autoptr(lab_ranking_auto) ranking = workload_ranking(workload, LAB_WHOLE);
@@ -107,11 +107,11 @@ static int select_on(struct invocation *invocation, const struct workload *workl
 int verb_strategy_select(struct invocation *invocation, GError **error)
 {
 	const struct lab_family *family = family_find(invocation_argument(invocation, 0), error);
-	struct workload workload = { 0 };
+	struct workload_loaded workload = { 0 };
 	struct wishes wishes = { 0 };
 	int status = -1;
 
-	if (family && wishes_init(&wishes, invocation, error) && workload_plot_check(invocation, error) &&
+	if (family && wishes_init(&wishes, invocation, error) && workload_drawing_check(invocation, "plot", error) &&
 	    workload_load(&workload, invocation, family, error))
 		status = select_on(invocation, &workload, &wishes, error);
 	workload_clear(&workload);
@@ -119,7 +119,7 @@ int verb_strategy_select(struct invocation *invocation, GError **error)
 	return status;
 }
 
-static gboolean apply_best(struct invocation *invocation, const struct workload *workload,
+static gboolean apply_best(struct invocation *invocation, const struct workload_loaded *workload,
 			   const struct lab_optimization *found, GError **error)
 {
 	g_autofree char *difference = lab_number(found->difference.mean, 3);
@@ -133,7 +133,7 @@ static gboolean apply_best(struct invocation *invocation, const struct workload 
 	return strategy_put(invocation, workload->family, &wanted, error);
 }
 
-static int finish_optimization(struct invocation *invocation, const struct workload *workload,
+static int finish_optimization(struct invocation *invocation, const struct workload_loaded *workload,
 			       const struct lab_optimization *found, GError **error)
 {
 	gboolean timing = invocation_flag(invocation, "timing"), apply = invocation_flag(invocation, "apply");
@@ -150,7 +150,7 @@ static int finish_optimization(struct invocation *invocation, const struct workl
 	return 0;
 }
 
-static int optimize_on(struct invocation *invocation, const struct workload *workload, struct lab_search *search,
+static int optimize_on(struct invocation *invocation, const struct workload_loaded *workload, struct lab_search *search,
 		       GError **error)
 {
 	g_autoptr(lab_optimization_auto) found = NULL;
@@ -171,7 +171,7 @@ int verb_strategy_optimize(struct invocation *invocation, GError **error)
 {
 	const struct lab_family *family = family_find(invocation_argument(invocation, 0), error);
 	const char *budget = invocation_option(invocation, "budget");
-	struct workload workload = { 0 };
+	struct workload_loaded workload = { 0 };
 	struct lab_search search = { 0 };
 	struct wishes wishes = { 0 };
 	int status = -1;

@@ -11,6 +11,23 @@
 
 #define WRAP 96
 
+static const char *const *traits_of(const struct lab_family *family, const struct strategy_info *info)
+{
+	static const char *const none[] = { NULL };
+
+	return family->traits ? family->traits(info) : none;
+}
+
+static void write_traits(struct lab_json *json, const struct lab_family *family, const struct strategy_info *info)
+{
+	const char *const *traits = traits_of(family, info);
+
+	lab_json_open(json, "traits", '[');
+	for (guint i = 0; traits[i]; i++)
+		lab_json_string(json, NULL, traits[i]);
+	lab_json_close(json, ']');
+}
+
 /* ---- ls ---- */
 
 static void ls_json(const struct lab_family *only)
@@ -33,6 +50,7 @@ static void ls_json(const struct lab_family *only)
 			lab_json_string(&json, "kind", strategy_kind_names[info->kind]);
 			lab_json_string(&json, "index", strategy_index_names[info->index]);
 			lab_json_boolean(&json, "live", families[f]->can_apply(info));
+			write_traits(&json, families[f], info);
 			lab_json_integer(&json, "parameters", info->n_parameters);
 			lab_json_string(&json, "summary", info->summary);
 			lab_json_close(&json, '}');
@@ -135,6 +153,7 @@ static void show_json(const struct lab_family *family, const struct strategy_inf
 	lab_json_string(&json, "kind", strategy_kind_names[info->kind]);
 	lab_json_string(&json, "index", strategy_index_names[info->index]);
 	lab_json_boolean(&json, "live", family->can_apply(info));
+	write_traits(&json, family, info);
 	lab_json_open(&json, "parameters", '[');
 	for (size_t i = 0; i < info->n_parameters; i++)
 		write_parameter(&json, &info->parameters[i]);
@@ -177,10 +196,13 @@ static void print_wrapped(const char *text, const char *indent)
 static void show_text(const struct lab_family *family, const struct strategy_info *info)
 {
 	const struct lab_strategy_doc *doc = lab_strategy_doc_find(family->name, info->name);
+	const char *const *traits = traits_of(family, info);
 
-	printf("%s: %s\n\n%s strategy, %s, index %s%s\n", info->name, info->summary, family->name,
-	       strategy_kind_names[info->kind], strategy_index_names[info->index],
-	       family->can_apply(info) ? "" : "; can't run live");
+	printf("%s: %s\n\n%s strategy, %s, index %s", info->name, info->summary, family->name,
+	       strategy_kind_names[info->kind], strategy_index_names[info->index]);
+	for (guint i = 0; traits[i]; i++)
+		printf(", %s", traits[i]);
+	puts(family->can_apply(info) ? "" : "; can't run live");
 	for (const struct lab_doc_section *section = doc ? doc->section : NULL; section && section->heading;
 	     section++) {
 		g_auto(GStrv) paragraphs = g_strsplit(section->text, "\n\n", -1);

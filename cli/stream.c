@@ -1,17 +1,16 @@
 /* Flow control: what was read from fd_in and not given back by CREDIT is at most STREAM_WINDOW; then reading pauses.
  * What came for fd_out and fd_err is given back once it was written there, so a slow reader slows the guest down, not
- * us. Output descriptors are not made non-blocking (they are shared with the shell): at most PIPE_BUF bytes are written
- * whenever poll() says so, which never blocks. */
+ * us. */
 #include "cli/stream.h"
 
 #include <errno.h>
 #include <glib-unix.h>
-#include <limits.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "cli/progress.h"
+#include "cli/sink.h"
 #include "cli/table.h"
 #include "cli/terminal.h"
 #include "daemon/model/error.h"
@@ -22,16 +21,6 @@
 #define INTERRUPTS_MAX    3   /* so many SIGINTs or SIGTERMs give up on a command that ignores them */
 #define QUIET_TERMINAL_MS 700
 #define QUIET_LINES_MS    10000
-
-struct pump;
-
-struct sink {
-	struct pump *pump;
-	int fd;
-	GByteArray *queue;
-	guint source;
-	gboolean broken; /* its reader is gone: what comes is dropped */
-};
 
 struct pump {
 	struct client *client;
@@ -177,45 +166,29 @@ static void give_back(struct pump *pump, guint64 bytes)
 	pump->consumed = 0;
 }
 
-static gboolean sink_ready(gint fd, GIOCondition condition, gpointer user_data)
+static void on_written(guint64 bytes, gpointer user_data)
 {
-	struct sink *sink = user_data;
-	struct pump *pump = sink->pump;
-	ssize_t put = write(fd, sink->queue->data, MIN(sink->queue->len, PIPE_BUF));
+	struct pump *pump = user_data;
 
-	if (put < 0 && (errno == EINTR || errno == EAGAIN))
-		return G_SOURCE_CONTINUE;
-	if (put < 0) {
-		sink->source = 0;
-		sink->broken = TRUE;
-		g_byte_array_set_size(sink->queue, 0);
-		/* As if the command's own reader had gone. */
-		pump_end(pump, STREAM_END_SIGNAL, 128 + SIGPIPE);
-		pump_settle(pump);
-		return G_SOURCE_REMOVE;
-	}
-	g_byte_array_remove_range(sink->queue, 0, (guint)put);
-	give_back(pump, (guint64)put);
-	if (sink->queue->len)
-		return G_SOURCE_CONTINUE;
-	sink->source = 0;
+	give_back(pump, bytes);
 	pump_settle(pump);
-	return G_SOURCE_REMOVE;
 }
 
-static void sink_take(struct sink *sink, const guint8 *data, gsize bytes)
+/* As if the command's own reader had gone. */
+static void on_broken_pipe(gpointer user_data)
 {
-	struct pump *pump = sink->pump;
+	struct pump *pump = user_data;
 
-	if (sink->broken || !bytes)
-		return;
-	if (pump->out.queue->len + pump->err.queue->len + bytes > STREAM_WINDOW) {
+	pump_end(pump, STREAM_END_SIGNAL, 128 + SIGPIPE);
+	pump_settle(pump);
+}
+
+static void output(struct pump *pump, struct sink *sink, const guint8 *data, gsize bytes)
+{
+	if (!sink->broken && pump->out.queue->len + pump->err.queue->len + bytes > STREAM_WINDOW)
 		pump_break(pump, "it sent more than was asked for");
-		return;
-	}
-	g_byte_array_append(sink->queue, data, (guint)bytes);
-	if (!sink->source)
-		sink->source = g_unix_fd_add(sink->fd, G_IO_OUT | G_IO_HUP | G_IO_ERR, sink_ready, sink);
+	else
+		sink_put(sink, data, bytes);
 }
 
 static guint32 take_u32(const guint8 *data, gsize bytes)
@@ -274,10 +247,10 @@ static void frame(struct pump *pump, guint8 kind, const guint8 *data, gsize byte
 		refused(pump, data, bytes);
 		break;
 	case STREAM_STDOUT:
-		sink_take(&pump->out, data, bytes);
+		output(pump, &pump->out, data, bytes);
 		break;
 	case STREAM_STDERR:
-		sink_take(&pump->err, data, bytes);
+		output(pump, &pump->err, data, bytes);
 		break;
 	case STREAM_CREDIT:
 		credit = take_u32(data, bytes);
@@ -446,10 +419,8 @@ static void pump_clear(struct pump *pump)
 	terminal_restore();
 	pump_close(pump);
 	g_clear_handle_id(&pump->input_source, g_source_remove);
-	for (gsize i = 0; i < G_N_ELEMENTS(sinks); i++) {
-		g_clear_handle_id(&sinks[i]->source, g_source_remove);
-		g_byte_array_unref(sinks[i]->queue);
-	}
+	for (gsize i = 0; i < G_N_ELEMENTS(sinks); i++)
+		sink_clear(sinks[i]);
 	for (gsize i = 0; i < G_N_ELEMENTS(pump->signals); i++)
 		g_clear_handle_id(&pump->signals[i], g_source_remove);
 	progress_free(pump->waiting);
@@ -485,8 +456,13 @@ gboolean stream_run(struct client *client, const struct stream_config *config, s
 	};
 
 	*result = (struct stream_result) { .end = STREAM_END_BROKEN };
-	pump.out = (struct sink) { .pump = &pump, .fd = config->fd_out, .queue = g_byte_array_new() };
-	pump.err = (struct sink) { .pump = &pump, .fd = config->fd_err, .queue = g_byte_array_new() };
+	pump.out = (struct sink) {
+		.fd = config->fd_out, .written = on_written, .broke = on_broken_pipe, .user_data = &pump
+	};
+	pump.err = pump.out;
+	pump.err.fd = config->fd_err;
+	sink_init(&pump.out);
+	sink_init(&pump.err);
 	signals_watch(&pump);
 	soup_session_websocket_connect_async(client_session(client), message, NULL, NULL, G_PRIORITY_DEFAULT, NULL,
 					     on_connected, &pump);

@@ -83,7 +83,7 @@ static GStrv load_options(struct invocation *invocation, const struct lab_family
 	return g_strv_builder_end(options);
 }
 
-gboolean workload_load(struct workload *workload, struct invocation *invocation, const struct lab_family *family,
+gboolean workload_load(struct workload_loaded *workload, struct invocation *invocation, const struct lab_family *family,
 		       GError **error)
 {
 	const char *trace = invocation_option(invocation, "trace");
@@ -111,7 +111,7 @@ gboolean workload_load(struct workload *workload, struct invocation *invocation,
 	return workload->data != NULL;
 }
 
-void workload_clear(struct workload *workload)
+void workload_clear(struct workload_loaded *workload)
 {
 	if (workload->data)
 		workload->family->free(workload->data);
@@ -123,7 +123,7 @@ void workload_clear(struct workload *workload)
 	memset(workload, 0, sizeof(*workload));
 }
 
-struct lab_ranking *workload_ranking(const struct workload *workload, enum lab_part part)
+struct lab_ranking *workload_ranking(const struct workload_loaded *workload, enum lab_part part)
 {
 	struct lab_ranking *ranking = lab_ranking_new(workload->family, workload->data, part);
 
@@ -133,49 +133,58 @@ struct lab_ranking *workload_ranking(const struct workload *workload, enum lab_p
 	return ranking;
 }
 
-gboolean workload_plot_check(struct invocation *invocation, GError **error)
+gboolean workload_drawing_check(struct invocation *invocation, const char *option, GError **error)
 {
-	const char *path = invocation_option(invocation, "plot");
+	const char *path = invocation_option(invocation, option);
 	g_autofree char *dir = path ? g_path_get_dirname(path) : NULL;
 
 	if (!path || (g_file_test(dir, G_FILE_TEST_IS_DIR) && !g_file_test(path, G_FILE_TEST_IS_DIR)))
 		return TRUE;
-	usage_error(error, invocation, "--plot can't write %s: %s", path,
+	usage_error(error, invocation, "--%s can't write %s: %s", option, path,
 		    g_file_test(path, G_FILE_TEST_IS_DIR) ? "it is a directory" : "there is no such directory");
+	return FALSE;
+}
+
+gboolean workload_drawing_write(struct invocation *invocation, const char *option, const char *svg, GError **error)
+{
+	const char *path = invocation_option(invocation, option);
+	g_autoptr(GError) cause = NULL;
+
+	if (g_file_set_contents(path, svg, -1, &cause))
+		return TRUE;
+	g_set_error(error, LAB_ERROR, LAB_ERROR_FAILED, "--%s can't write %s:%s", option, path,
+		    strrchr(cause->message, ':') ? strrchr(cause->message, ':') + 1 : cause->message);
 	return FALSE;
 }
 
 gboolean workload_plot(struct invocation *invocation, const struct lab_ranking *ranking, GError **error)
 {
-	const char *path = invocation_option(invocation, "plot");
-	g_autofree char *svg = path ? lab_plot_svg(ranking) : NULL;
-	g_autoptr(GError) cause = NULL;
+	g_autofree char *svg = invocation_option(invocation, "plot") ? lab_plot_svg(ranking) : NULL;
 
-	if (!path || g_file_set_contents(path, svg, -1, &cause))
-		return TRUE;
-	g_set_error(error, LAB_ERROR, LAB_ERROR_FAILED, "--plot can't write %s:%s", path,
-		    strrchr(cause->message, ':') ? strrchr(cause->message, ':') + 1 : cause->message);
-	return FALSE;
+	return !svg || workload_drawing_write(invocation, "plot", svg, error);
 }
 
-static void show_progress(guint done, guint total, gpointer bar)
+gboolean workload_rank(struct invocation *invocation, struct lab_ranking *ranking, const char *doing, GError **error)
 {
-	g_autofree char *step = g_strdup_printf("%u of %u", done, total);
+	g_autofree const char **require = invocation_options(invocation, "require");
+	g_autoptr(GArray) floors = NULL;
+	struct lab_run run = { .progress = progress_count };
+	struct score_weights weights;
+	gboolean normalized = FALSE, ok;
+	guint64 seed = 1, seeds = 1;
 
-	progress_update(bar, total ? (int)((guint64)done * 100 / total) : -1, step);
-}
-
-static gboolean number_option(struct invocation *invocation, const char *name, const guint64 range[2], guint64 *value,
-			      GError **error)
-{
-	const char *text = invocation_option(invocation, name);
-
-	if (!text || g_ascii_string_to_unsigned(text, 10, range[0], range[1], value, NULL))
-		return TRUE;
-	usage_error(error, invocation,
-		    "--%s can't be '%s': a whole number, %" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT, name, text,
-		    range[0], range[1]);
-	return FALSE;
+	if (!lab_weights_parse(invocation_option(invocation, "weights"), &weights, &normalized, error) ||
+	    !invocation_number(invocation, "seed", (guint64[]) { 0, G_MAXINT64 }, &seed, error) ||
+	    !invocation_number(invocation, "seeds", (guint64[]) { 1, SEEDS_MAX }, &seeds, error))
+		return FALSE;
+	if (require[0] && !(floors = lab_floors_parse(require, error)))
+		return FALSE;
+	run.seed = seed;
+	run.n_seeds = (guint)seeds;
+	run.user_data = progress_new(STDERR_FILENO, doing, QUIET_MS);
+	ok = lab_ranking_run(ranking, &run, error);
+	progress_free(run.user_data);
+	return ok && lab_ranking_select(ranking, &weights, normalized, floors, error);
 }
 
 gboolean workload_run(struct invocation *invocation, guint seeds, struct lab_run *run, GError **error)
@@ -183,14 +192,14 @@ gboolean workload_run(struct invocation *invocation, guint seeds, struct lab_run
 	guint64 first = 1, count = seeds, threads = 0;
 
 	memset(run, 0, sizeof(*run));
-	if (!number_option(invocation, "seed", (guint64[]) { 0, G_MAXUINT32 }, &first, error) ||
-	    !number_option(invocation, "seeds", (guint64[]) { 1, SEEDS_MAX }, &count, error) ||
-	    !number_option(invocation, "threads", (guint64[]) { 1, THREADS_MAX }, &threads, error))
+	if (!invocation_number(invocation, "seed", (guint64[]) { 0, G_MAXUINT32 }, &first, error) ||
+	    !invocation_number(invocation, "seeds", (guint64[]) { 1, SEEDS_MAX }, &count, error) ||
+	    !invocation_number(invocation, "threads", (guint64[]) { 1, THREADS_MAX }, &threads, error))
 		return FALSE;
 	run->seed = first;
 	run->n_seeds = (guint)count;
 	run->n_threads = (guint)threads;
-	run->progress = show_progress;
+	run->progress = progress_count;
 	run->user_data = progress_new(STDERR_FILENO, "Evaluating", QUIET_MS);
 	return TRUE;
 }

@@ -18,7 +18,7 @@
 		"timing", 0, NULL, .doc = "Show figures measured with a clock, too."                                 \
 	}
 
-struct workload {
+struct workload_loaded {
 	const struct lab_family *family;
 	gpointer data;    /* what the family loaded; NULL: nothing */
 	GPtrArray *notes; /* char * */
@@ -27,12 +27,12 @@ struct workload {
 };
 
 /* workload_load(workload, invocation, family, error): by the options above. Always to be cleared. */
-gboolean workload_load(struct workload *workload, struct invocation *invocation, const struct lab_family *family,
+gboolean workload_load(struct workload_loaded *workload, struct invocation *invocation, const struct lab_family *family,
 		       GError **error);
-void workload_clear(struct workload *workload);
+void workload_clear(struct workload_loaded *workload);
 
 /* workload_ranking(workload, part): a ranking with its source and notes set. It borrows the workload. */
-struct lab_ranking *workload_ranking(const struct workload *workload, enum lab_part part);
+struct lab_ranking *workload_ranking(const struct workload_loaded *workload, enum lab_part part);
 
 /* workload_run(invocation, seeds, run, error): seeds and threads by the options; `seeds` when not given. Ended by
  * workload_run_end(), which takes the progress bar off. */
@@ -43,8 +43,14 @@ void workload_run_end(struct lab_run *run);
  * the caller's to remove and free; set also when it failed half-way. */
 gboolean workload_fetch(struct invocation *invocation, const struct lab_family *family, char **fetched, GError **error);
 
-/* --plot: whether its file can be written, asked before long work; and writing it. */
-gboolean workload_plot_check(struct invocation *invocation, GError **error);
+/* workload_rank(invocation, ranking, doing, error): the ranking's candidates run and ranked by --seed, --seeds, --weights and
+ * --require, as `polder lab` does. `doing`: title of the progress bar. */
+gboolean workload_rank(struct invocation *invocation, struct lab_ranking *ranking, const char *doing, GError **error);
+
+/* Drawings, of the option that names their file: whether it can be written, asked before long work; and writing it. */
+gboolean workload_drawing_check(struct invocation *invocation, const char *option, GError **error);
+gboolean workload_drawing_write(struct invocation *invocation, const char *option, const char *svg, GError **error);
+/* --plot: the scores, when it is given. */
 gboolean workload_plot(struct invocation *invocation, const struct lab_ranking *ranking, GError **error);
 
 /* The families there are, ended by NULL; their names, for option tables. */

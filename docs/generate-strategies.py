@@ -41,7 +41,7 @@ def parse(path):
         start = re.match(r"(%s): " % "|".join(SECTIONS), paragraph)
         if start:
             text = paragraph[start.end():]
-            if re.match(r"(a|[a-z]{2,})[ ,]", text):
+            if re.match(r"(a|[a-z-]{2,})[ ,:]", text):
                 text = text[0].upper() + text[1:]
             sections.append((start.group(1), [text]))
         elif sections:
@@ -100,6 +100,7 @@ INDEXES = {
     "bounded": "bounded: looks at a limited number of candidates",
     "scan": "scan: looks at every candidate",
 }
+TRAITS = {"proportional": "proportional: shares are by weight, and a guest gains nothing by how it spends its time"}
 
 
 def prose(text):
@@ -116,7 +117,7 @@ def page(show):
     lines += ["## What it is", "", f"- Family: {show['family']}", f"- Kind: {KINDS[show['kind']]}"]
     if show["kind"] == "online":
         lines.append(f"- Index: {INDEXES[show['index']]}")
-    lines.append("")
+    lines += [f"- Declares: {TRAITS[trait]}" for trait in show["traits"]] + [""]
     if show["parameters"]:
         lines += ["## Parameters", "", "| name | type | range | default | meaning |", "|---|---|---|---|---|"]
         for one in show["parameters"]:

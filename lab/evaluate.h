@@ -45,6 +45,9 @@ struct lab_family {
 	const char *(*applicable)(gconstpointer workload, const struct strategy_info *info);
 	/* can_apply(info): whether it can run live. */
 	gboolean (*can_apply)(const struct strategy_info *info);
+	/* traits(info): what it declares beyond kind and index ("proportional"): static, NULL-terminated. NULL: this family
+	 * declares no more. */
+	const char *const *(*traits)(const struct strategy_info *info);
 
 	/* evaluate(workload, info, values, seed, part, result, error): deterministic but for figures marked is_time. May run
 	 * in several threads at once on one workload. */

@@ -1,6 +1,6 @@
 #include "lab/plot.h"
 
-#include <string.h>
+#include "lab/svg.h"
 
 /* In pixels. */
 #define BAR_TOP      56
@@ -13,37 +13,6 @@
 #define LABEL_WIDTH  90
 #define LABEL_HEIGHT 12
 #define HEIGHT_MIN   (BAR_TOP + FIELD_SIZE + 60)
-
-/* Mid-tones that stand out from white and from black alike; text follows the reader's preference. */
-static const char style[] =
-	"<style>text{font:12px "
-	"system-ui,sans-serif;fill:#333}.h{font-weight:600;font-size:14px}.s{fill:#777;font-size:11px}"
-	".b{fill:#4a8fd9}.w{fill:#e08a2e}.i{stroke:#777;stroke-width:1.5;fill:none}.g{stroke:#999;stroke-opacity:.35;"
-	"fill:none}@media(prefers-color-scheme:dark){text{fill:#ddd}.s{fill:#aaa}}</style>\n";
-
-/* Two decimals are a hundredth of a pixel, in no locale's spelling. */
-static const char *pixel(double value, char text[G_ASCII_DTOSTR_BUF_SIZE])
-{
-	return g_ascii_formatd(text, G_ASCII_DTOSTR_BUF_SIZE, "%.2f", value);
-}
-
-static void append_line(GString *svg, const char *class, const double ends[4])
-{
-	char a[G_ASCII_DTOSTR_BUF_SIZE], b[G_ASCII_DTOSTR_BUF_SIZE];
-	char c[G_ASCII_DTOSTR_BUF_SIZE], d[G_ASCII_DTOSTR_BUF_SIZE];
-
-	g_string_append_printf(svg, "<line class=\"%s\" x1=\"%s\" y1=\"%s\" x2=\"%s\" y2=\"%s\"/>\n", class,
-			       pixel(ends[0], a), pixel(ends[1], b), pixel(ends[2], c), pixel(ends[3], d));
-}
-
-static void append_text(GString *svg, const char *attributes, double x, double y, const char *text)
-{
-	char a[G_ASCII_DTOSTR_BUF_SIZE], b[G_ASCII_DTOSTR_BUF_SIZE];
-	g_autofree char *escaped = g_markup_escape_text(text, -1);
-
-	g_string_append_printf(svg, "<text x=\"%s\" y=\"%s\"%s>%s</text>\n", pixel(x, a), pixel(y, b), attributes,
-			       escaped);
-}
 
 static char *title(const struct lab_candidate *candidate)
 {
@@ -61,21 +30,21 @@ static void append_bar(const struct lab_ranking *ranking, GString *svg, guint at
 	char width[G_ASCII_DTOSTR_BUF_SIZE], number[G_ASCII_DTOSTR_BUF_SIZE];
 	g_autofree char *tip = title(candidate);
 
-	append_text(svg, " text-anchor=\"end\"", BAR_LEFT - 8, y + 12, candidate->info->name);
+	svg_text(svg, " text-anchor=\"end\"", BAR_LEFT - 8, y + 12, candidate->info->name);
 	if (!efficiency->present) {
-		append_text(svg, " class=\"s\"", BAR_LEFT + 4, y + 12, "no score");
+		svg_text(svg, " class=\"s\"", BAR_LEFT + 4, y + 12, "no score");
 		return;
 	}
 	g_string_append_printf(svg,
 			       "<rect class=\"%s\" x=\"%d\" y=\"%.0f\" width=\"%s\" height=\"16\"><title>%s</title>"
 			       "</rect>\n",
 			       candidate == ranking->winner ? "w" : "b", BAR_LEFT, y,
-			       pixel(efficiency->mean * BAR_WIDTH, width), tip);
-	append_line(svg, "i",
-		    (double[]) { BAR_LEFT + efficiency->low * BAR_WIDTH, y + 8, BAR_LEFT + efficiency->high * BAR_WIDTH,
-				 y + 8 });
-	append_text(svg, " class=\"s\"", BAR_LEFT + MAX(efficiency->mean, efficiency->high) * BAR_WIDTH + 6, y + 12,
-		    g_ascii_formatd(number, sizeof(number), "%.4f", efficiency->mean));
+			       svg_number(efficiency->mean * BAR_WIDTH, width), tip);
+	svg_line(svg, "i",
+		 (double[]) { BAR_LEFT + efficiency->low * BAR_WIDTH, y + 8, BAR_LEFT + efficiency->high * BAR_WIDTH,
+			      y + 8 });
+	svg_text(svg, " class=\"s\"", BAR_LEFT + MAX(efficiency->mean, efficiency->high) * BAR_WIDTH + 6, y + 12,
+		 g_ascii_formatd(number, sizeof(number), "%.4f", efficiency->mean));
 }
 
 /* The axis of scores: the hundredths that hold them all, at least a tenth wide. */
@@ -117,15 +86,15 @@ static void append_axes(GString *svg, const double x[2], const double y[2])
 	for (int i = 0; i <= 4; i++) {
 		double vx = x[0] + (x[1] - x[0]) * i / 4, vy = y[0] + (y[1] - y[0]) * i / 4;
 
-		append_line(svg, "g", (double[]) { across(x, vx), down(y, y[0]), across(x, vx), down(y, y[1]) });
-		append_line(svg, "g", (double[]) { across(x, x[0]), down(y, vy), across(x, x[1]), down(y, vy) });
-		append_text(svg, " class=\"s\" text-anchor=\"middle\"", across(x, vx), down(y, y[0]) + 16,
-			    g_ascii_formatd(text, sizeof(text), "%.3g", vx));
-		append_text(svg, " class=\"s\" text-anchor=\"end\"", FIELD_LEFT - 6, down(y, vy) + 4,
-			    g_ascii_formatd(text, sizeof(text), "%.3g", vy));
+		svg_line(svg, "g", (double[]) { across(x, vx), down(y, y[0]), across(x, vx), down(y, y[1]) });
+		svg_line(svg, "g", (double[]) { across(x, x[0]), down(y, vy), across(x, x[1]), down(y, vy) });
+		svg_text(svg, " class=\"s\" text-anchor=\"middle\"", across(x, vx), down(y, y[0]) + 16,
+			 g_ascii_formatd(text, sizeof(text), "%.3g", vx));
+		svg_text(svg, " class=\"s\" text-anchor=\"end\"", FIELD_LEFT - 6, down(y, vy) + 4,
+			 g_ascii_formatd(text, sizeof(text), "%.3g", vy));
 	}
-	append_text(svg, " class=\"s\" text-anchor=\"middle\"", FIELD_LEFT + FIELD_SIZE / 2.0, down(y, y[0]) + 34,
-		    "performance");
+	svg_text(svg, " class=\"s\" text-anchor=\"middle\"", FIELD_LEFT + FIELD_SIZE / 2.0, down(y, y[0]) + 34,
+		 "performance");
 }
 
 /* Names beside points, moved towards the middle until they are clear of those already there. */
@@ -164,19 +133,19 @@ static void append_point(const struct lab_ranking *ranking, GString *svg, const 
 	char cx[G_ASCII_DTOSTR_BUF_SIZE], cy[G_ASCII_DTOSTR_BUF_SIZE];
 	g_autofree char *tip = title(candidate);
 
-	append_line(svg, "i",
-		    (double[]) { across(x, score[SCORE_PERFORMANCE].low), at_y,
-				 across(x, score[SCORE_PERFORMANCE].high), at_y });
-	append_line(svg, "i",
-		    (double[]) { at_x, down(y, score[SCORE_AVAILABILITY].low), at_x,
-				 down(y, score[SCORE_AVAILABILITY].high) });
+	svg_line(svg, "i",
+		 (double[]) { across(x, score[SCORE_PERFORMANCE].low), at_y, across(x, score[SCORE_PERFORMANCE].high),
+			      at_y });
+	svg_line(svg, "i",
+		 (double[]) { at_x, down(y, score[SCORE_AVAILABILITY].low), at_x,
+			      down(y, score[SCORE_AVAILABILITY].high) });
 	g_string_append_printf(svg, "<circle class=\"%s\" cx=\"%s\" cy=\"%s\" r=\"%d\"><title>%s</title></circle>\n",
-			       candidate == ranking->winner ? "w" : "b", pixel(at_x, cx), pixel(at_y, cy),
+			       candidate == ranking->winner ? "w" : "b", svg_number(at_x, cx), svg_number(at_y, cy),
 			       candidate->score.pareto ? 6 : 4, tip);
 	/* Where many points meet, only those that matter are named; the others tell when pointed at. */
 	if (candidate->score.pareto || candidate == ranking->winner)
-		append_text(svg, left ? " class=\"s\" text-anchor=\"end\"" : " class=\"s\"", at_x + (left ? -9 : 9),
-			    label_clear(labels, at_x + (left ? -LABEL_WIDTH : 0), at_y + 4), candidate->info->name);
+		svg_text(svg, left ? " class=\"s\" text-anchor=\"end\"" : " class=\"s\"", at_x + (left ? -9 : 9),
+			 label_clear(labels, at_x + (left ? -LABEL_WIDTH : 0), at_y + 4), candidate->info->name);
 }
 
 static void append_field(const struct lab_ranking *ranking, GString *svg)
@@ -186,8 +155,7 @@ static void append_field(const struct lab_ranking *ranking, GString *svg)
 
 	span(ranking, SCORE_PERFORMANCE, axes);
 	span(ranking, SCORE_AVAILABILITY, axes + 2);
-	append_text(svg, " class=\"h\"", FIELD_LEFT, BAR_TOP - 8,
-		    "availability by performance (large: Pareto-optimal)");
+	svg_text(svg, " class=\"h\"", FIELD_LEFT, BAR_TOP - 8, "availability by performance (large: Pareto-optimal)");
 	append_axes(svg, axes, axes + 2);
 	for (guint r = ranking->ranked->len; r > 0; r--) {
 		const struct lab_candidate *candidate = ranking->ranked->pdata[r - 1];
@@ -200,26 +168,21 @@ static void append_field(const struct lab_ranking *ranking, GString *svg)
 
 char *lab_plot_svg(const struct lab_ranking *ranking)
 {
-	g_autoptr(GString) svg = g_string_new(NULL);
 	g_autofree char *heading =
 		g_strdup_printf("%s strategies%s%s", ranking->family->name, ranking->source ? " on " : "",
 				ranking->source ? ranking->source : "");
 	guint height = MAX(HEIGHT_MIN, BAR_TOP + 40 + ranking->ranked->len * BAR_STEP);
+	GString *svg = svg_new(WIDTH, height);
 
-	g_string_append_printf(svg,
-			       "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%u\" "
-			       "viewBox=\"0 0 %d %u\" role=\"img\">\n%s",
-			       WIDTH, height, WIDTH, height, style);
-	append_text(svg, " class=\"h\"", 12, 22, heading);
-	append_text(svg, " class=\"h\"", BAR_LEFT, BAR_TOP - 8, "efficiency");
+	svg_text(svg, " class=\"h\"", 12, 22, heading);
+	svg_text(svg, " class=\"h\"", BAR_LEFT, BAR_TOP - 8, "efficiency");
 	for (int i = 0; i <= 4; i++) {
 		double x = BAR_LEFT + BAR_WIDTH * i / 4.0;
 
-		append_line(svg, "g", (double[]) { x, BAR_TOP + 6, x, height - 24.0 });
+		svg_line(svg, "g", (double[]) { x, BAR_TOP + 6, x, height - 24.0 });
 	}
 	for (guint r = 0; r < ranking->ranked->len; r++)
 		append_bar(ranking, svg, r);
 	append_field(ranking, svg);
-	g_string_append(svg, "</svg>\n");
-	return g_string_free(g_steal_pointer(&svg), FALSE);
+	return svg_steal(svg);
 }

@@ -58,3 +58,19 @@ static inline int64_t average_lag(const struct scheduling_queue *queue, const st
 {
 	return average_difference(queue->virtual_time, entity->virtual_time);
 }
+
+/* The same, not farther than `most` off on either side: what it may take with it when it leaves. */
+static inline int64_t average_lag_within(const struct scheduling_queue *queue, const struct scheduling_entity *entity,
+					 int64_t most)
+{
+	int64_t lag = average_lag(queue, entity);
+
+	return lag > most ? most : lag < -most ? -most : lag;
+}
+
+/* join, as an operation. */
+static inline void average_join(struct scheduling_system *system, struct scheduling_queue *queue,
+				struct scheduling_entity *entity)
+{
+	average_add(queue, entity);
+}

@@ -112,6 +112,13 @@ static inline void limit_charge(const struct scheduling_system *system, struct s
 		entity->flags |= SCHEDULING_THROTTLED | SCHEDULING_CAPPED;
 }
 
+/* charge, as an operation, where service counts for nothing but the limit. */
+static inline void limit_charge_only(struct scheduling_system *system, struct scheduling_queue *queue,
+				     struct scheduling_entity *entity, int64_t delta_ns)
+{
+	limit_charge(system, entity, delta_ns);
+}
+
 /* A slice that does not outrun the limit. */
 static inline int64_t limit_slice(const struct scheduling_system *system, const struct scheduling_entity *entity,
 				  int64_t slice_ns)
@@ -149,4 +156,22 @@ static inline void scheduling_knobs_init(const struct scheduling_entity *entity,
 	*knobs = (struct scheduling_knobs) { .weight = entity->weight,
 					     .quota_ns = entity->limit_ns,
 					     .period_ns = entity->limit_ns ? entity->limit_period_ns : 0 };
+}
+
+/* The kernel shares by weight, in slices: near the strategy, but for what is `lost`. */
+static inline void scheduling_knobs_by_weight(const struct scheduling_entity *entity, struct scheduling_knobs *knobs,
+					      int64_t slice_ns, const char *lost)
+{
+	scheduling_knobs_init(entity, knobs);
+	knobs->slice_ns = slice_ns;
+	knobs->exactness = SCHEDULING_APPROXIMATE;
+	knobs->lost = lost;
+}
+
+/* Its reservation becomes SCHED_DEADLINE's, due at the end of the period. */
+static inline void scheduling_knobs_reserve(const struct scheduling_entity *entity, struct scheduling_knobs *knobs)
+{
+	knobs->policy = SCHEDULING_POLICY_DEADLINE;
+	knobs->runtime_ns = entity->runtime_ns;
+	knobs->deadline_ns = knobs->deadline_period_ns = entity->period_ns;
 }

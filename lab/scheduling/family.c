@@ -5,6 +5,7 @@
 #include "lab/error.h"
 #include "lab/scheduling/figures.h"
 #include "lab/scheduling/kernel.h"
+#include "lab/scheduling/plan.h"
 #include "lab/scheduling/simulate.h"
 
 #define SECOND      G_GINT64_CONSTANT(1000000000)
@@ -165,6 +166,14 @@ static gboolean can_apply(const struct strategy_info *info)
 	return strategy && strategy->project && info->kind != STRATEGY_YARDSTICK;
 }
 
+static const char *const *traits(const struct strategy_info *info)
+{
+	static const char *const words[] = { "proportional", NULL };
+	const struct scheduling_strategy *strategy = strategy_of(info);
+
+	return strategy && strategy->proportional ? words : words + 1;
+}
+
 static char *lost_text(struct lab_kernel *kernel)
 {
 	struct lab_projection projection = { 0 };
@@ -183,11 +192,12 @@ void scheduling_simulate(const struct scheduling_workload *loaded, const struct 
 {
 	const struct scheduling_strategy *strategy = strategy_of(info);
 	g_autoptr(lab_kernel_auto) kernel = NULL;
+	g_autoptr(plan_auto) plan = loaded->projected ? NULL : plan_new(strategy);
 
 	if (!setup->workload)
 		setup->workload = loaded->workload;
 	setup->sharing = loaded->sharing;
-	setup->strategy = strategy;
+	setup->strategy = plan ? plan_strategy(plan) : strategy;
 	setup->values = values;
 	if (loaded->projected) {
 		kernel = lab_kernel_new(strategy, values);
@@ -251,6 +261,7 @@ const struct lab_family lab_scheduling_family = {
 	.free = loaded_free,
 	.applicable = applicable,
 	.can_apply = can_apply,
+	.traits = traits,
 	.evaluate = evaluate,
 	.resample = resample,
 	.live = live,

@@ -23,19 +23,24 @@ static inline void histogram_add(struct histogram *histogram, gint64 value)
 		histogram->max = value;
 }
 
-/* histogram_percentile(histogram, per_mille): the value that so many of 1000 do not exceed: the upper end of its class, at
- * most the largest seen. 0 when it is empty. */
+/* histogram_end(histogram, i): the largest that class i holds, at most the largest seen. */
+static inline gint64 histogram_end(const struct histogram *histogram, guint i)
+{
+	guint shift = i >> HISTOGRAM_BITS ? (i >> HISTOGRAM_BITS) - 1 : 0;
+
+	return MIN(histogram->max, (gint64)((((guint64)i - ((guint64)shift << HISTOGRAM_BITS) + 1) << shift) - 1));
+}
+
+/* histogram_percentile(histogram, per_mille): the value that so many of 1000 do not exceed: the end of its class. 0 when it
+ * is empty. */
 static inline gint64 histogram_percentile(const struct histogram *histogram, guint per_mille)
 {
 	guint64 want = (histogram->n * per_mille + 999) / 1000, seen = 0;
 
 	for (guint i = 0; i < HISTOGRAM_CLASSES; i++) {
-		guint shift = i >> HISTOGRAM_BITS ? (i >> HISTOGRAM_BITS) - 1 : 0;
-
 		seen += histogram->count[i];
 		if (seen >= want && seen > 0)
-			return MIN(histogram->max,
-				   (gint64)((((guint64)i - ((guint64)shift << HISTOGRAM_BITS) + 1) << shift) - 1));
+			return histogram_end(histogram, i);
 	}
 	return 0;
 }

@@ -70,11 +70,6 @@ static void place(struct scheduling_system *system, struct scheduling_queue *que
 	}
 }
 
-static void join(struct scheduling_system *system, struct scheduling_queue *queue, struct scheduling_entity *entity)
-{
-	average_add(queue, entity);
-}
-
 static void leave(struct scheduling_system *system, struct scheduling_queue *queue, struct scheduling_entity *entity)
 {
 	entity->lag = average_lag(queue, entity);
@@ -118,15 +113,13 @@ static int64_t slice(const struct scheduling_system *system, const struct schedu
 static void project(const struct scheduling_system *system, const struct scheduling_entity *entity,
 		    struct scheduling_knobs *knobs)
 {
-	scheduling_knobs_init(entity, knobs);
-	knobs->slice_ns = system->parameter[SLICE_US] * 1000;
-	if (entity->latency_ns && system->parameter[WARP_LIMIT_US] < system->parameter[SLICE_US])
+	scheduling_knobs_by_weight(entity, knobs, system->parameter[SLICE_US] * 1000,
+				   "the order: the kernel's EEVDF gives the same shares");
+	if (!entity->latency_ns)
+		return;
+	knobs->lost = "the warp: a short slice stands for it, which brings an eligible vCPU forward and no other";
+	if (system->parameter[WARP_LIMIT_US] < system->parameter[SLICE_US])
 		knobs->slice_ns = system->parameter[WARP_LIMIT_US] * 1000;
-	knobs->exactness = SCHEDULING_APPROXIMATE;
-	knobs->lost = entity->latency_ns
-			      ? "the warp: a short slice stands for it, which brings an eligible vCPU forward and "
-				"no other"
-			      : "the order: the kernel's EEVDF gives the same shares";
 }
 
 const struct scheduling_strategy strategy_bvt = {
@@ -144,7 +137,7 @@ const struct scheduling_strategy strategy_bvt = {
 	.admit = scheduling_admit,
 	.retire = scheduling_retire,
 	.place = place,
-	.join = join,
+	.join = average_join,
 	.leave = leave,
 	.key = key,
 	.keep = keep,

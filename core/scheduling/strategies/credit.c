@@ -41,8 +41,8 @@ static int64_t slice(const struct scheduling_system *system, const struct schedu
 static void project(const struct scheduling_system *system, const struct scheduling_entity *entity,
 		    struct scheduling_knobs *knobs)
 {
-	credits_project(entity, knobs, system->parameter[SLICE_US] * 1000);
-	knobs->lost = "boost: the kernel wakes sleepers by their lag; the shares are the same";
+	scheduling_knobs_by_weight(entity, knobs, system->parameter[SLICE_US] * 1000,
+				   "boost: the kernel wakes sleepers by their lag; the shares are the same");
 }
 
 const struct scheduling_strategy strategy_credit = {

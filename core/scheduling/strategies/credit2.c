@@ -12,6 +12,7 @@
  * balances only when a CPU idles.
  */
 #include "core/scheduling/limit.h"
+#include "core/scheduling/order.h"
 #include "core/scheduling/strategies/strategies.h"
 
 enum { RESET_US, SLICE_US, RATE_LIMIT_US };
@@ -82,17 +83,6 @@ static void leave(struct scheduling_system *system, struct scheduling_queue *que
 	entity->lag = entity->virtual_time - queue->virtual_time;
 }
 
-static int64_t key(const struct scheduling_system *system, const struct scheduling_entity *entity)
-{
-	return entity->virtual_time;
-}
-
-static bool keep(const struct scheduling_system *system, const struct scheduling_entity *running,
-		 const struct scheduling_entity *head)
-{
-	return scheduling_before(running->virtual_time, head->virtual_time);
-}
-
 static bool preempt(const struct scheduling_system *system, const struct scheduling_entity *running,
 		    const struct scheduling_entity *woken)
 {
@@ -123,10 +113,8 @@ static int64_t slice(const struct scheduling_system *system, const struct schedu
 static void project(const struct scheduling_system *system, const struct scheduling_entity *entity,
 		    struct scheduling_knobs *knobs)
 {
-	scheduling_knobs_init(entity, knobs);
-	knobs->slice_ns = system->parameter[SLICE_US] * 1000;
-	knobs->exactness = SCHEDULING_APPROXIMATE;
-	knobs->lost = "the order by credits and the rate limit: the kernel's EEVDF gives the same shares";
+	scheduling_knobs_by_weight(entity, knobs, system->parameter[SLICE_US] * 1000,
+				   "the order by credits and the rate limit: the kernel's EEVDF gives the same shares");
 }
 
 const struct scheduling_strategy strategy_credit2 = {
@@ -146,8 +134,8 @@ const struct scheduling_strategy strategy_credit2 = {
 	.place = place,
 	.join = join,
 	.leave = leave,
-	.key = key,
-	.keep = keep,
+	.key = order_key_virtual_time,
+	.keep = order_keep_virtual_time,
 	.preempt = preempt,
 	.charge = charge,
 	.slice = slice,

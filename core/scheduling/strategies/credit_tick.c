@@ -25,12 +25,6 @@ static const struct strategy_parameter parameters[] = {
 	  .doc = "how long a vCPU runs before the next one's turn" },
 };
 
-static void charge(struct scheduling_system *system, struct scheduling_queue *queue, struct scheduling_entity *entity,
-		   int64_t delta_ns)
-{
-	limit_charge(system, entity, delta_ns);
-}
-
 static void tick(struct scheduling_system *system, uint32_t cpu)
 {
 	uint32_t running = system->cpus[cpu].running;
@@ -48,9 +42,9 @@ static int64_t slice(const struct scheduling_system *system, const struct schedu
 static void project(const struct scheduling_system *system, const struct scheduling_entity *entity,
 		    struct scheduling_knobs *knobs)
 {
-	credits_project(entity, knobs, system->parameter[SLICE_US] * 1000);
+	scheduling_knobs_by_weight(entity, knobs, system->parameter[SLICE_US] * 1000,
+				   "the flaw: the kernel accounts to the nanosecond, and nobody should want otherwise");
 	knobs->exactness = SCHEDULING_NOT_ENFORCEABLE;
-	knobs->lost = "the flaw: the kernel accounts to the nanosecond, and nobody should want otherwise";
 }
 
 const struct scheduling_strategy strategy_credit_tick = {
@@ -72,7 +66,7 @@ const struct scheduling_strategy strategy_credit_tick = {
 	.key = credits_key,
 	.keep = credits_keep,
 	.preempt = credits_preempt,
-	.charge = charge,
+	.charge = limit_charge_only,
 	.slice = slice,
 	.timer = limit_timer,
 	.expire = limit_expire,

@@ -86,11 +86,3 @@ static inline void credits_retire(struct scheduling_system *system, struct sched
 	}
 	scheduling_retire(system, entity);
 }
-
-static inline void credits_project(const struct scheduling_entity *entity, struct scheduling_knobs *knobs,
-				   int64_t slice_ns)
-{
-	scheduling_knobs_init(entity, knobs);
-	knobs->slice_ns = slice_ns;
-	knobs->exactness = SCHEDULING_APPROXIMATE;
-}

@@ -67,12 +67,6 @@ static bool preempt(const struct scheduling_system *system, const struct schedul
 	return scheduling_before(woken->deadline, running->deadline);
 }
 
-static void charge(struct scheduling_system *system, struct scheduling_queue *queue, struct scheduling_entity *entity,
-		   int64_t delta_ns)
-{
-	limit_charge(system, entity, delta_ns);
-}
-
 static int64_t slice(const struct scheduling_system *system, const struct scheduling_entity *entity)
 {
 	int64_t most = entity->period_ns ? SCHEDULING_NEVER : system->parameter[DEFAULT_DEADLINE_US] * 1000;
@@ -83,19 +77,14 @@ static int64_t slice(const struct scheduling_system *system, const struct schedu
 static void project(const struct scheduling_system *system, const struct scheduling_entity *entity,
 		    struct scheduling_knobs *knobs)
 {
-	scheduling_knobs_init(entity, knobs);
+	scheduling_knobs_by_weight(entity, knobs, 0,
+				   "without a reservation there is no deadline in the kernel: the vCPU runs by weight "
+				   "behind the others");
 	if (entity->runtime_ns && entity->period_ns) {
-		knobs->policy = SCHEDULING_POLICY_DEADLINE;
-		knobs->runtime_ns = entity->runtime_ns;
-		knobs->deadline_ns = knobs->deadline_period_ns = entity->period_ns;
-		knobs->exactness = SCHEDULING_APPROXIMATE;
+		scheduling_knobs_reserve(entity, knobs);
 		knobs->lost = "SCHED_DEADLINE adds a budget: a job longer than its reservation is put off to the next "
 			      "period";
-		return;
 	}
-	knobs->exactness = SCHEDULING_APPROXIMATE;
-	knobs->lost = "without a reservation there is no deadline in the kernel: the vCPU runs by weight behind the "
-		      "others";
 }
 
 const struct scheduling_strategy strategy_edf = {
@@ -114,7 +103,7 @@ const struct scheduling_strategy strategy_edf = {
 	.key = key,
 	.keep = keep,
 	.preempt = preempt,
-	.charge = charge,
+	.charge = limit_charge_only,
 	.slice = slice,
 	.timer = limit_timer,
 	.expire = limit_expire,

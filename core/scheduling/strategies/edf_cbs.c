@@ -132,13 +132,11 @@ static void join(struct scheduling_system *system, struct scheduling_queue *queu
 
 static void leave(struct scheduling_system *system, struct scheduling_queue *queue, struct scheduling_entity *entity)
 {
-	int64_t most, lag;
+	int64_t most = scheduling_virtual(system->parameter[SLICE_US] * 1000, entity->weight);
 
 	if (reserved(entity))
 		return;
-	most = scheduling_virtual(system->parameter[SLICE_US] * 1000, entity->weight);
-	lag = average_lag(queue, entity);
-	entity->lag = lag > most ? most : lag < -most ? -most : lag;
+	entity->lag = average_lag_within(queue, entity, most);
 	average_remove(queue, entity);
 }
 
@@ -284,9 +282,7 @@ static void project(const struct scheduling_system *system, const struct schedul
 		knobs->exactness = SCHEDULING_EXACT;
 		return;
 	}
-	knobs->policy = SCHEDULING_POLICY_DEADLINE;
-	knobs->runtime_ns = entity->runtime_ns;
-	knobs->deadline_ns = knobs->deadline_period_ns = entity->period_ns;
+	scheduling_knobs_reserve(entity, knobs);
 	knobs->exactness = SCHEDULING_EXACT;
 	if (system->parameter[RECLAIM] == RECLAIM_GRUB || entity->limit_ns) {
 		knobs->exactness = SCHEDULING_APPROXIMATE;

@@ -107,17 +107,11 @@ static void place(struct scheduling_system *system, struct scheduling_queue *que
 	entity->eligible = entity->virtual_time;
 }
 
-static void join(struct scheduling_system *system, struct scheduling_queue *queue, struct scheduling_entity *entity)
-{
-	average_add(queue, entity);
-}
-
 static void leave(struct scheduling_system *system, struct scheduling_queue *queue, struct scheduling_entity *entity)
 {
 	int64_t most = scheduling_virtual(request_of(system, entity), entity->weight);
-	int64_t lag = average_lag(queue, entity);
 
-	entity->lag = lag > most ? most : lag < -most ? -most : lag;
+	entity->lag = average_lag_within(queue, entity, most);
 	average_remove(queue, entity);
 }
 
@@ -162,7 +156,6 @@ static void project(const struct scheduling_system *system, const struct schedul
 		    struct scheduling_knobs *knobs)
 {
 	scheduling_knobs_init(entity, knobs);
-	knobs->policy = SCHEDULING_POLICY_OTHER;
 	knobs->slice_ns = request_of(system, entity);
 	knobs->exactness = entity->runtime_ns ? SCHEDULING_APPROXIMATE : SCHEDULING_EXACT;
 	knobs->lost = entity->runtime_ns ? "the reservation: admitted, but only its weight stands for it" : NULL;
@@ -184,7 +177,7 @@ const struct scheduling_strategy strategy_eevdf = {
 	.admit = scheduling_admit,
 	.retire = scheduling_retire,
 	.place = place,
-	.join = join,
+	.join = average_join,
 	.leave = leave,
 	.key = key,
 	.keep = keep,

@@ -31,12 +31,6 @@ static bool preempt(const struct scheduling_system *system, const struct schedul
 	return woken->priority > running->priority;
 }
 
-static void charge(struct scheduling_system *system, struct scheduling_queue *queue, struct scheduling_entity *entity,
-		   int64_t delta_ns)
-{
-	limit_charge(system, entity, delta_ns);
-}
-
 static int64_t slice(const struct scheduling_system *system, const struct scheduling_entity *entity)
 {
 	return limit_slice(system, entity, SCHEDULING_NEVER);
@@ -69,7 +63,7 @@ const struct scheduling_strategy strategy_fifo_priority = {
 	.key = key,
 	.keep = keep,
 	.preempt = preempt,
-	.charge = charge,
+	.charge = limit_charge_only,
 	.slice = slice,
 	.timer = limit_timer,
 	.expire = limit_expire,

@@ -15,6 +15,7 @@
  */
 #include "core/scheduling/average.h"
 #include "core/scheduling/limit.h"
+#include "core/scheduling/order.h"
 #include "core/scheduling/strategies/strategies.h"
 
 enum { SLOT_US };
@@ -153,12 +154,6 @@ static int64_t key(const struct scheduling_system *system, const struct scheduli
 	return system->vms[entity->vm].progress;
 }
 
-static bool keep(const struct scheduling_system *system, const struct scheduling_entity *running,
-		 const struct scheduling_entity *head)
-{
-	return false; /* the plan decides */
-}
-
 static bool preempt(const struct scheduling_system *system, const struct scheduling_entity *running,
 		    const struct scheduling_entity *woken)
 {
@@ -203,7 +198,7 @@ const struct scheduling_strategy strategy_gang = {
 	.key = key,
 	.pick = pick,
 	.select = select_cpu,
-	.keep = keep,
+	.keep = order_never, /* the plan decides */
 	.preempt = preempt,
 	.charge = charge,
 	.slice = slice,

@@ -13,8 +13,8 @@
  * Loses: in the short run: the error of a share grows with the square root of the number of draws, and the wait of an
  * unlucky one has no bound. stride gives the same shares without the luck.
  */
-#include "core/scheduling/average.h"
 #include "core/scheduling/limit.h"
+#include "core/scheduling/order.h"
 #include "core/scheduling/strategies/strategies.h"
 
 enum { SLICE_US };
@@ -73,23 +73,6 @@ static void place(struct scheduling_system *system, struct scheduling_queue *que
 	draw(system, queue, entity);
 }
 
-static int64_t key(const struct scheduling_system *system, const struct scheduling_entity *entity)
-{
-	return entity->virtual_time;
-}
-
-static bool keep(const struct scheduling_system *system, const struct scheduling_entity *running,
-		 const struct scheduling_entity *head)
-{
-	return false; /* it takes part in the next draw */
-}
-
-static bool preempt(const struct scheduling_system *system, const struct scheduling_entity *running,
-		    const struct scheduling_entity *woken)
-{
-	return false;
-}
-
 static void charge(struct scheduling_system *system, struct scheduling_queue *queue, struct scheduling_entity *entity,
 		   int64_t delta_ns)
 {
@@ -107,10 +90,8 @@ static int64_t slice(const struct scheduling_system *system, const struct schedu
 static void project(const struct scheduling_system *system, const struct scheduling_entity *entity,
 		    struct scheduling_knobs *knobs)
 {
-	scheduling_knobs_init(entity, knobs);
-	knobs->slice_ns = system->parameter[SLICE_US] * 1000;
-	knobs->exactness = SCHEDULING_APPROXIMATE;
-	knobs->lost = "the chance: the kernel's EEVDF gives the same shares in a fixed order";
+	scheduling_knobs_by_weight(entity, knobs, system->parameter[SLICE_US] * 1000,
+				   "the chance: the kernel's EEVDF gives the same shares in a fixed order");
 }
 
 const struct scheduling_strategy strategy_lottery = {
@@ -127,9 +108,9 @@ const struct scheduling_strategy strategy_lottery = {
 	.admit = scheduling_admit,
 	.retire = scheduling_retire,
 	.place = place,
-	.key = key,
-	.keep = keep,
-	.preempt = preempt,
+	.key = order_key_virtual_time,
+	.keep = order_never, /* it takes part in the next draw */
+	.preempt = order_never,
 	.charge = charge,
 	.slice = slice,
 	.timer = limit_timer,

@@ -11,6 +11,7 @@
  * Loses: as soon as there are more vCPUs than CPUs and their loads differ: one CPU idles beside another that is crowded.
  */
 #include "core/scheduling/limit.h"
+#include "core/scheduling/order.h"
 #include "core/scheduling/strategies/strategies.h"
 
 enum { SLICE_US };
@@ -52,29 +53,6 @@ static uint32_t select_cpu(struct scheduling_system *system, const struct schedu
 	return (uint32_t)entity->scratch[0];
 }
 
-static int64_t key(const struct scheduling_system *system, const struct scheduling_entity *entity)
-{
-	return 0; /* the sequence decides */
-}
-
-static bool keep(const struct scheduling_system *system, const struct scheduling_entity *running,
-		 const struct scheduling_entity *head)
-{
-	return false;
-}
-
-static bool preempt(const struct scheduling_system *system, const struct scheduling_entity *running,
-		    const struct scheduling_entity *woken)
-{
-	return false;
-}
-
-static void charge(struct scheduling_system *system, struct scheduling_queue *queue, struct scheduling_entity *entity,
-		   int64_t delta_ns)
-{
-	limit_charge(system, entity, delta_ns);
-}
-
 static int64_t slice(const struct scheduling_system *system, const struct scheduling_entity *entity)
 {
 	return limit_slice(system, entity, system->parameter[SLICE_US] * 1000);
@@ -83,13 +61,11 @@ static int64_t slice(const struct scheduling_system *system, const struct schedu
 static void project(const struct scheduling_system *system, const struct scheduling_entity *entity,
 		    struct scheduling_knobs *knobs)
 {
-	scheduling_knobs_init(entity, knobs);
+	scheduling_knobs_by_weight(entity, knobs, system->parameter[SLICE_US] * 1000,
+				   "the order of arrival among the vCPUs of a CPU: the kernel shares it evenly");
 	knobs->weight = SCHEDULING_WEIGHT_NORMAL;
-	knobs->slice_ns = system->parameter[SLICE_US] * 1000;
 	knobs->first_cpu = (uint32_t)entity->scratch[0];
 	knobs->n_cpus = 1;
-	knobs->exactness = SCHEDULING_APPROXIMATE;
-	knobs->lost = "the order of arrival among the vCPUs of a CPU: the kernel shares it evenly";
 }
 
 const struct scheduling_strategy strategy_pin = {
@@ -103,10 +79,10 @@ const struct scheduling_strategy strategy_pin = {
 	.admit = admit,
 	.retire = retire,
 	.select = select_cpu,
-	.key = key,
-	.keep = keep,
-	.preempt = preempt,
-	.charge = charge,
+	.key = order_key_arrival,
+	.keep = order_never,
+	.preempt = order_never,
+	.charge = limit_charge_only,
 	.slice = slice,
 	.timer = limit_timer,
 	.expire = limit_expire,

@@ -14,6 +14,7 @@
  */
 #include "core/scheduling/average.h"
 #include "core/scheduling/limit.h"
+#include "core/scheduling/order.h"
 #include "core/scheduling/strategies/strategies.h"
 
 enum { SLICE_US, SKEW_US };
@@ -108,11 +109,6 @@ static void place(struct scheduling_system *system, struct scheduling_queue *que
 	}
 }
 
-static void join(struct scheduling_system *system, struct scheduling_queue *queue, struct scheduling_entity *entity)
-{
-	average_add(queue, entity);
-}
-
 static void leave(struct scheduling_system *system, struct scheduling_queue *queue, struct scheduling_entity *entity)
 {
 	int64_t most = scheduling_virtual(system->parameter[SLICE_US] * 1000, entity->weight);
@@ -120,17 +116,6 @@ static void leave(struct scheduling_system *system, struct scheduling_queue *que
 
 	entity->lag = lag > most ? most : lag;
 	average_remove(queue, entity);
-}
-
-static int64_t key(const struct scheduling_system *system, const struct scheduling_entity *entity)
-{
-	return entity->virtual_time;
-}
-
-static bool keep(const struct scheduling_system *system, const struct scheduling_entity *running,
-		 const struct scheduling_entity *head)
-{
-	return scheduling_before(running->virtual_time, head->virtual_time);
 }
 
 static bool preempt(const struct scheduling_system *system, const struct scheduling_entity *running,
@@ -144,7 +129,9 @@ static bool preempt(const struct scheduling_system *system, const struct schedul
 static void charge(struct scheduling_system *system, struct scheduling_queue *queue, struct scheduling_entity *entity,
 		   int64_t delta_ns)
 {
-	entity->scratch[0] = waited(system, entity);
+	int64_t wait = system->now_ns - delta_ns - entity->scratch[1];
+
+	entity->scratch[0] += wait > 0 ? wait : 0;
 	entity->scratch[1] = system->now_ns;
 	average_advance(queue, entity, delta_ns);
 	limit_charge(system, entity, delta_ns);
@@ -192,11 +179,12 @@ static void expire(struct scheduling_system *system, struct scheduling_entity *e
 static void project(const struct scheduling_system *system, const struct scheduling_entity *entity,
 		    struct scheduling_knobs *knobs)
 {
-	scheduling_knobs_init(entity, knobs);
-	knobs->slice_ns = system->parameter[SLICE_US] * 1000;
-	knobs->exactness = system->vms[entity->vm].n_vcpus > 1 ? SCHEDULING_NOT_ENFORCEABLE : SCHEDULING_APPROXIMATE;
-	knobs->lost = knobs->exactness == SCHEDULING_APPROXIMATE ? "the order: the kernel's EEVDF gives the same shares"
-								 : "co-stops: the kernel does not look at siblings";
+	scheduling_knobs_by_weight(entity, knobs, system->parameter[SLICE_US] * 1000,
+				   "the order: the kernel's EEVDF gives the same shares");
+	if (system->vms[entity->vm].n_vcpus < 2)
+		return;
+	knobs->exactness = SCHEDULING_NOT_ENFORCEABLE;
+	knobs->lost = "co-stops: the kernel does not look at siblings";
 }
 
 const struct scheduling_strategy strategy_relaxed_cosched = {
@@ -214,10 +202,10 @@ const struct scheduling_strategy strategy_relaxed_cosched = {
 	.admit = scheduling_admit,
 	.retire = scheduling_retire,
 	.place = place,
-	.join = join,
+	.join = average_join,
 	.leave = leave,
-	.key = key,
-	.keep = keep,
+	.key = order_key_virtual_time,
+	.keep = order_keep_virtual_time,
 	.preempt = preempt,
 	.charge = charge,
 	.block = block,

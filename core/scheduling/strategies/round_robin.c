@@ -12,6 +12,7 @@
  * everybody's whole slice, and one that blocks before its slice ends gets less than one that does not.
  */
 #include "core/scheduling/limit.h"
+#include "core/scheduling/order.h"
 #include "core/scheduling/strategies/strategies.h"
 
 enum { SLICE_US };
@@ -26,29 +27,6 @@ static const struct strategy_parameter parameters[] = {
 	  .doc = "how long a vCPU runs before the next one's turn" },
 };
 
-static int64_t key(const struct scheduling_system *system, const struct scheduling_entity *entity)
-{
-	return 0; /* the sequence decides */
-}
-
-static bool keep(const struct scheduling_system *system, const struct scheduling_entity *running,
-		 const struct scheduling_entity *head)
-{
-	return false;
-}
-
-static bool preempt(const struct scheduling_system *system, const struct scheduling_entity *running,
-		    const struct scheduling_entity *woken)
-{
-	return false;
-}
-
-static void charge(struct scheduling_system *system, struct scheduling_queue *queue, struct scheduling_entity *entity,
-		   int64_t delta_ns)
-{
-	limit_charge(system, entity, delta_ns);
-}
-
 static int64_t slice(const struct scheduling_system *system, const struct scheduling_entity *entity)
 {
 	return limit_slice(system, entity, system->parameter[SLICE_US] * 1000);
@@ -57,12 +35,10 @@ static int64_t slice(const struct scheduling_system *system, const struct schedu
 static void project(const struct scheduling_system *system, const struct scheduling_entity *entity,
 		    struct scheduling_knobs *knobs)
 {
-	scheduling_knobs_init(entity, knobs);
-	knobs->policy = SCHEDULING_POLICY_OTHER;
+	scheduling_knobs_by_weight(
+		entity, knobs, system->parameter[SLICE_US] * 1000,
+		"the order of arrival: equal weights and slices share evenly, but who slept comes first");
 	knobs->weight = SCHEDULING_WEIGHT_NORMAL;
-	knobs->slice_ns = system->parameter[SLICE_US] * 1000;
-	knobs->exactness = SCHEDULING_APPROXIMATE;
-	knobs->lost = "the order of arrival: equal weights and slices share evenly, but who slept comes first";
 }
 
 const struct scheduling_strategy strategy_round_robin = {
@@ -77,10 +53,10 @@ const struct scheduling_strategy strategy_round_robin = {
 	.steals = true,
 	.admit = scheduling_admit,
 	.retire = scheduling_retire,
-	.key = key,
-	.keep = keep,
-	.preempt = preempt,
-	.charge = charge,
+	.key = order_key_arrival,
+	.keep = order_never,
+	.preempt = order_never,
+	.charge = limit_charge_only,
 	.slice = slice,
 	.timer = limit_timer,
 	.expire = limit_expire,

@@ -13,6 +13,7 @@
  */
 #include "core/scheduling/average.h"
 #include "core/scheduling/limit.h"
+#include "core/scheduling/order.h"
 #include "core/scheduling/strategies/strategies.h"
 
 enum { QUANTUM_US };
@@ -53,27 +54,9 @@ static void join(struct scheduling_system *system, struct scheduling_queue *queu
 static void leave(struct scheduling_system *system, struct scheduling_queue *queue, struct scheduling_entity *entity)
 {
 	int64_t most = scheduling_virtual(system->parameter[QUANTUM_US] * 1000, entity->weight);
-	int64_t lag = average_lag(queue, entity);
 
-	entity->lag = lag > most ? most : lag < -most ? -most : lag;
+	entity->lag = average_lag_within(queue, entity, most);
 	queue->weight -= entity->weight;
-}
-
-static int64_t key(const struct scheduling_system *system, const struct scheduling_entity *entity)
-{
-	return entity->virtual_time;
-}
-
-static bool keep(const struct scheduling_system *system, const struct scheduling_entity *running,
-		 const struct scheduling_entity *head)
-{
-	return scheduling_before(running->virtual_time, head->virtual_time);
-}
-
-static bool preempt(const struct scheduling_system *system, const struct scheduling_entity *running,
-		    const struct scheduling_entity *woken)
-{
-	return false; /* quanta are whole */
 }
 
 /* The global pass: as if everyone ran at once. What a division leaves over waits in offset. */
@@ -95,11 +78,9 @@ static int64_t slice(const struct scheduling_system *system, const struct schedu
 static void project(const struct scheduling_system *system, const struct scheduling_entity *entity,
 		    struct scheduling_knobs *knobs)
 {
-	scheduling_knobs_init(entity, knobs);
-	knobs->policy = SCHEDULING_POLICY_OTHER;
-	knobs->slice_ns = system->parameter[QUANTUM_US] * 1000;
-	knobs->exactness = SCHEDULING_APPROXIMATE;
-	knobs->lost = "the order of passes: the kernel's EEVDF gives the same shares, and wakes sleepers sooner";
+	scheduling_knobs_by_weight(
+		entity, knobs, system->parameter[QUANTUM_US] * 1000,
+		"the order of passes: the kernel's EEVDF gives the same shares, and wakes sleepers sooner");
 }
 
 const struct scheduling_strategy strategy_stride = {
@@ -118,9 +99,9 @@ const struct scheduling_strategy strategy_stride = {
 	.place = place,
 	.join = join,
 	.leave = leave,
-	.key = key,
-	.keep = keep,
-	.preempt = preempt,
+	.key = order_key_virtual_time,
+	.keep = order_keep_virtual_time,
+	.preempt = order_never,
 	.charge = charge,
 	.slice = slice,
 	.timer = limit_timer,

@@ -11,12 +11,13 @@
  *
  * Complexity: a binary search among a CPU's slots at each decision; planning 1,000 vCPUs on 64 CPUs takes milliseconds.
  *
- * Loses: where reservations change often (each change is a new plan), and without reservations: then it is a queue a CPU
- * that nobody balances.
+ * Loses: on jobs with deadlines: a plan keeps shares and longest gaps and knows no releases, so that a job that needs its
+ * whole reservation is late by up to a gap (edf-cbs is not); where reservations change often (each change is a new plan);
+ * and without reservations: then it is a queue a CPU that nobody balances.
  */
 #include "core/scheduling/table.h"
 #include "core/scheduling/limit.h"
-#include "core/scheduling/average.h"
+#include "core/scheduling/order.h"
 #include "core/scheduling/strategies/strategies.h"
 
 enum { SLICE_US };
@@ -32,11 +33,11 @@ static const struct strategy_parameter parameters[] = {
 
 #define HANDOVER_NS 1000 /* a vCPU that still runs elsewhere is waited for so long */
 
-/* The slot of a CPU at this time, and when it ends. */
-static uint32_t slot_owner(const struct scheduling_system *system, uint32_t cpu, int64_t *until_ns)
+/* The slot of a CPU at that time, and when it ends. */
+static uint32_t slot_owner_at(const struct scheduling_system *system, uint32_t cpu, int64_t now_ns, int64_t *until_ns)
 {
 	const struct scheduling_table *table = system->table;
-	int64_t in_length = system->now_ns % SCHEDULING_TABLE_NS;
+	int64_t in_length = now_ns % SCHEDULING_TABLE_NS;
 	uint32_t low = table->first[cpu], high = table->first[cpu + 1] - 1;
 
 	while (low < high) {
@@ -47,13 +48,27 @@ static uint32_t slot_owner(const struct scheduling_system *system, uint32_t cpu,
 		else
 			low = middle + 1;
 	}
-	*until_ns = system->now_ns - in_length + table->slots[low].end_ns;
+	*until_ns = now_ns - in_length + table->slots[low].end_ns;
 	return table->slots[low].entity;
+}
+
+static uint32_t slot_owner(const struct scheduling_system *system, uint32_t cpu, int64_t *until_ns)
+{
+	return slot_owner_at(system, cpu, system->now_ns, until_ns);
 }
 
 static bool planned(const struct scheduling_system *system, uint32_t cpu)
 {
 	return system->table && cpu < system->table->n_cpus;
+}
+
+/* Was what it ran until now its own slot? A run never reaches over a slot's end: pick says when that is. */
+static bool ran_in_slot(const struct scheduling_system *system, const struct scheduling_entity *entity)
+{
+	int64_t until_ns;
+
+	return planned(system, entity->cpu) &&
+	       slot_owner_at(system, entity->cpu, system->now_ns - 1, &until_ns) == entity->id;
 }
 
 static bool is_split(const struct scheduling_system *system, const struct scheduling_entity *entity)
@@ -98,6 +113,8 @@ static uint32_t select_cpu(struct scheduling_system *system, const struct schedu
 	return entity->cpu;
 }
 
+/* A split one stays out of time left over, where it would not be free when its slot begins on another CPU: it is never
+ * eligible. The others always are. */
 static void place(struct scheduling_system *system, struct scheduling_queue *queue, struct scheduling_entity *entity,
 		  enum scheduling_why why)
 {
@@ -106,19 +123,6 @@ static void place(struct scheduling_system *system, struct scheduling_queue *que
 		return;
 	if (why == SCHEDULING_NEW || scheduling_before(entity->virtual_time, queue->virtual_time))
 		entity->virtual_time = queue->virtual_time;
-}
-
-/* A split one stays out of time left over, where it would not be free when its slot begins on another CPU: it is never
- * eligible. The others always are. */
-static int64_t key(const struct scheduling_system *system, const struct scheduling_entity *entity)
-{
-	return entity->virtual_time;
-}
-
-static bool keep(const struct scheduling_system *system, const struct scheduling_entity *running,
-		 const struct scheduling_entity *head)
-{
-	return false; /* pick decides */
 }
 
 static bool preempt(const struct scheduling_system *system, const struct scheduling_entity *running,
@@ -133,7 +137,7 @@ static bool preempt(const struct scheduling_system *system, const struct schedul
 static void charge(struct scheduling_system *system, struct scheduling_queue *queue, struct scheduling_entity *entity,
 		   int64_t delta_ns)
 {
-	if (!is_split(system, entity)) {
+	if (!is_split(system, entity) && !ran_in_slot(system, entity)) {
 		if (scheduling_before(queue->virtual_time, entity->virtual_time))
 			queue->virtual_time = entity->virtual_time;
 		entity->virtual_time += scheduling_virtual(delta_ns, entity->weight);
@@ -154,15 +158,11 @@ static int64_t slice(const struct scheduling_system *system, const struct schedu
 static void project(const struct scheduling_system *system, const struct scheduling_entity *entity,
 		    struct scheduling_knobs *knobs)
 {
-	scheduling_knobs_init(entity, knobs);
-	knobs->slice_ns = system->parameter[SLICE_US] * 1000;
-	knobs->exactness = SCHEDULING_APPROXIMATE;
-	knobs->lost = "without a reservation: the balance is the kernel's, over all CPUs";
+	scheduling_knobs_by_weight(entity, knobs, system->parameter[SLICE_US] * 1000,
+				   "without a reservation: the balance is the kernel's, over all CPUs");
 	if (!entity->runtime_ns)
 		return;
-	knobs->policy = SCHEDULING_POLICY_DEADLINE;
-	knobs->runtime_ns = entity->runtime_ns;
-	knobs->deadline_ns = knobs->deadline_period_ns = entity->period_ns;
+	scheduling_knobs_reserve(entity, knobs);
 	knobs->lost = "the plan: SCHED_DEADLINE keeps the share, and the gap only up to twice the period";
 }
 
@@ -179,10 +179,10 @@ const struct scheduling_strategy strategy_table = {
 	.admit = scheduling_admit,
 	.retire = scheduling_retire,
 	.place = place,
-	.key = key,
+	.key = order_key_virtual_time,
 	.pick = pick,
 	.select = select_cpu,
-	.keep = keep,
+	.keep = order_never, /* pick decides */
 	.preempt = preempt,
 	.charge = charge,
 	.slice = slice,

@@ -5,6 +5,7 @@
 
 #include "daemon/agent/cpu_round.h"
 #include "daemon/agent/cpu_shares.h"
+#include "tests/unit/cpu/fake.h"
 #include "tests/unit/cpu/world.h"
 
 #define N_VMS 3

@@ -28,14 +28,14 @@ static struct plan make_plan(const struct scheduling_entity *entities, guint n, 
 	return plan;
 }
 
-static gint by_begin(gconstpointer a, gconstpointer b)
+static gint by_number(gconstpointer a, gconstpointer b)
 {
 	gint64 first = *(const gint64 *)a, second = *(const gint64 *)b;
 
 	return first < second ? -1 : first > second;
 }
 
-/* Begin and end of all of a vCPU's slots, sorted: no overlap, enough in sum, no gap too long. */
+/* Begin and end of all of a vCPU's slots, sorted by the first: no overlap, enough in sum, no gap too long. */
 static void check_entity(const struct plan *plan, const struct scheduling_entity *entity, guint i)
 {
 	g_autoptr(GArray) slots = g_array_new(FALSE, FALSE, 2 * sizeof(gint64));
@@ -55,7 +55,7 @@ static void check_entity(const struct plan *plan, const struct scheduling_entity
 		g_assert_cmpint(begin, ==, SCHEDULING_TABLE_NS);
 	}
 	g_assert_cmpuint(slots->len, >, 0);
-	g_array_sort(slots, by_begin);
+	g_array_sort(slots, by_number);
 	last = ((gint64 *)slots->data)[2 * slots->len - 1] - SCHEDULING_TABLE_NS;
 	for (guint s = 0; s < slots->len; s++) {
 		const gint64 *slot = (gint64 *)slots->data + (gsize)2 * s;
@@ -76,13 +76,15 @@ static void check_plan(const struct plan *plan, const struct scheduling_entity *
 			check_entity(plan, &entities[i], i);
 }
 
+#define LARGE_ROUNDS 9
+
 static void test_large(void)
 {
 	struct scheduling_entity *entities = g_new0(struct scheduling_entity, 1000);
 	GRand *rand = g_rand_new_with_seed(7);
-	gint64 best = G_MAXINT64;
+	gint64 took_us[LARGE_ROUNDS];
 
-	for (guint round = 0; round < 5; round++) {
+	for (guint round = 0; round < LARGE_ROUNDS; round++) {
 		gdouble sum = 0;
 		struct plan plan;
 
@@ -95,11 +97,14 @@ static void test_large(void)
 							  MIN(0.99, (gdouble)entities[i].lag / sum * 64 * 0.97));
 		plan = make_plan(entities, 1000, 64);
 		g_assert_cmpint(plan.result, ==, SCHEDULING_TABLE_PLANNED);
-		best = MIN(best, plan.took_us);
+		took_us[round] = plan.took_us;
 		check_plan(&plan, entities, 1000);
 		g_free(plan.memory);
 	}
-	g_test_message("1,000 vCPUs on 64 CPUs: planned in %" G_GINT64_FORMAT " us", best);
+	qsort(took_us, LARGE_ROUNDS, sizeof(*took_us), by_number);
+	g_test_message("1,000 vCPUs on 64 CPUs: planned in %" G_GINT64_FORMAT " us, at worst %" G_GINT64_FORMAT
+		       ", %d plans verified",
+		       took_us[LARGE_ROUNDS / 2], took_us[LARGE_ROUNDS - 1], LARGE_ROUNDS);
 	g_rand_free(rand);
 	g_free(entities);
 }

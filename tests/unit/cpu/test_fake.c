@@ -4,48 +4,8 @@
 #include <unistd.h>
 
 #include "daemon/cpu/cpu_private.h"
+#include "tests/unit/cpu/fake_fixture.h"
 #include "tests/unit/cpu/world.h"
-
-#define PID 1000
-
-static const pid_t vcpus[] = { PID + 1, PID + 2 };
-
-struct fixture {
-	struct fake fake;
-	char *run;
-	struct cpu *cpu;
-	struct cpu_target target;
-	struct scheduling_knobs knobs[2];
-	struct cpu_report report;
-};
-
-static void begin_with(struct fixture *f, gboolean v2, const char *controllers)
-{
-	fake_init(&f->fake, v2, controllers);
-	f->run = world_run("web");
-	fake_process(&f->fake, PID, 4, "/");
-	f->cpu = fake_open(&f->fake, f->run);
-	f->target = (struct cpu_target) { "web", PID, vcpus, 2 };
-	memset(f->knobs, 0, sizeof(f->knobs));
-}
-
-static void begin(struct fixture *f, gboolean v2)
-{
-	begin_with(f, v2, "cpuset cpu io\n");
-}
-
-static void end(struct fixture *f)
-{
-	cpu_close(f->cpu);
-	world_remove(f->run);
-	g_free(f->run);
-	fake_clear(&f->fake);
-}
-
-static enum cpu_outcome apply(struct fixture *f, unsigned flags)
-{
-	return cpu_apply(f->cpu, &f->target, f->knobs, flags, &f->report);
-}
 
 static void expect_file(struct fixture *f, const char *name, const char *wanted)
 {
@@ -61,23 +21,14 @@ static void expect_group(struct fixture *f, pid_t tid, const char *wanted)
 	g_assert_cmpstr(group, ==, wanted);
 }
 
-static void expect_nothing_left(struct fixture *f)
-{
-	g_autofree char *root = g_build_filename(f->fake.mount, "polder", NULL);
-	g_autofree char *journal = g_build_filename(f->run, "web", "cpu.journal", NULL);
-
-	g_assert_false(g_file_test(root, G_FILE_TEST_EXISTS));
-	g_assert_false(g_file_test(journal, G_FILE_TEST_EXISTS));
-}
-
 static void test_layout(gconstpointer data)
 {
 	struct fixture f;
 	gboolean v2 = GPOINTER_TO_INT(data);
 
-	begin(&f, v2);
+	fixture_begin(&f, v2);
 	f.knobs[0] = (struct scheduling_knobs) { .weight = 300, .quota_ns = 50000000, .period_ns = 100000000 };
-	g_assert_cmpint(apply(&f, 0), ==, CPU_APPLIED);
+	g_assert_cmpint(fixture_apply(&f, 0), ==, CPU_APPLIED);
 	g_assert_cmpuint(f.report.n_writes, >, 0);
 	expect_group(&f, PID, "/polder/web.io");
 	expect_group(&f, PID + 1, "/polder/web.vcpu0");
@@ -100,19 +51,19 @@ static void test_layout(gconstpointer data)
 	g_assert_cmpuint(f.report.of[CPU_LIMIT].enforced, ==, 1);
 	/* The same again: nothing, also when looked at. */
 	g_string_truncate(f.fake.log, 0);
-	g_assert_cmpint(apply(&f, 0), ==, CPU_APPLIED);
-	g_assert_cmpint(apply(&f, CPU_VERIFY), ==, CPU_APPLIED);
+	g_assert_cmpint(fixture_apply(&f, 0), ==, CPU_APPLIED);
+	g_assert_cmpint(fixture_apply(&f, CPU_VERIFY), ==, CPU_APPLIED);
 	g_assert_cmpuint(f.report.n_writes, ==, 0);
 	g_assert_cmpstr(f.fake.log->str, ==, "");
 	/* Back to defaults is a change as any other. */
 	f.knobs[0] = (struct scheduling_knobs) { 0 };
-	g_assert_cmpint(apply(&f, 0), ==, CPU_APPLIED);
+	g_assert_cmpint(fixture_apply(&f, 0), ==, CPU_APPLIED);
 	expect_file(&f, v2 ? "web.vcpu0/cpu.weight" : "web.vcpu0/cpu.shares", v2 ? "100" : "1024");
 	g_assert_true(cpu_clear(f.cpu, "web", NULL));
 	expect_group(&f, PID + 1, "/");
 	expect_group(&f, PID + 3, "/");
-	expect_nothing_left(&f);
-	end(&f);
+	fixture_expect_nothing_left(&f);
+	fixture_end(&f);
 }
 
 /* Someone else changes a value: verify puts it back and says it wrote. */
@@ -120,16 +71,16 @@ static void test_verify(void)
 {
 	struct fixture f;
 
-	begin(&f, TRUE);
+	fixture_begin(&f, TRUE);
 	f.knobs[0].weight = 300;
-	apply(&f, 0);
+	fixture_apply(&f, 0);
 	g_autofree char *path = g_build_filename(f.cpu->groups.root, "web.vcpu0", "cpu.weight", NULL);
 	f.fake.kernel.write(&f.fake, path, "7");
-	apply(&f, CPU_VERIFY);
+	fixture_apply(&f, CPU_VERIFY);
 	expect_file(&f, "web.vcpu0/cpu.weight", "300");
 	g_assert_cmpuint(f.report.n_writes, >=, 1);
 	g_assert_true(cpu_clear(f.cpu, "web", NULL));
-	end(&f);
+	fixture_end(&f);
 }
 
 static void test_arithmetic(void)
@@ -165,11 +116,11 @@ static void test_out_of_range(gconstpointer data)
 	struct fixture f;
 	gboolean v2 = GPOINTER_TO_INT(data);
 
-	begin(&f, v2);
+	fixture_begin(&f, v2);
 	f.knobs[0] =
 		(struct scheduling_knobs) { .weight = 4000000, .quota_ns = 100, .period_ns = 100000000, .slice_ns = 1 };
 	f.knobs[1] = (struct scheduling_knobs) { .quota_ns = -5, .period_ns = 0 };
-	g_assert_cmpint(apply(&f, 0), ==, CPU_APPLIED);
+	g_assert_cmpint(fixture_apply(&f, 0), ==, CPU_APPLIED);
 	expect_file(&f, v2 ? "web.vcpu0/cpu.weight" : "web.vcpu0/cpu.shares", v2 ? "10000" : "102400");
 	expect_file(&f, v2 ? "web.vcpu0/cpu.max" : "web.vcpu0/cpu.cfs_period_us", v2 ? "1000 1000000" : "1000000");
 	g_assert_nonnull(strstr(f.report.of[CPU_WEIGHT].why, "became 10000"));
@@ -178,8 +129,8 @@ static void test_out_of_range(gconstpointer data)
 	g_assert_cmpuint(f.report.of[CPU_LIMIT].wanted, ==, 2);
 	g_assert_cmpuint(f.report.of[CPU_LIMIT].enforced, ==, 1);
 	g_assert_true(cpu_clear(f.cpu, "web", NULL));
-	expect_nothing_left(&f);
-	end(&f);
+	fixture_expect_nothing_left(&f);
+	fixture_end(&f);
 }
 
 /* Each refusal of the kernel is said and nothing else fails. */
@@ -201,21 +152,21 @@ static void test_refusals(gconstpointer data)
 	for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
 		struct fixture f;
 
-		begin(&f, v2);
+		fixture_begin(&f, v2);
 		f.fake.fail_file = v2 ? cases[i].v2 : cases[i].v1;
 		f.fake.fail_status = cases[i].status;
 		f.knobs[0] = (struct scheduling_knobs) {
 			.weight = 300, .quota_ns = 50000000, .period_ns = 100000000, .slice_ns = 3000000
 		};
-		g_assert_cmpint(apply(&f, 0), ==, CPU_APPLIED);
+		g_assert_cmpint(fixture_apply(&f, 0), ==, CPU_APPLIED);
 		g_assert_cmpuint(f.report.of[cases[i].mechanism].wanted, ==, 1);
 		g_assert_cmpuint(f.report.of[cases[i].mechanism].enforced, ==, 0);
 		g_assert_nonnull(strstr(f.report.of[cases[i].mechanism].why, g_strerror(cases[i].status)));
 		g_assert_cmpuint(f.report.of[CPU_SLICE].enforced, ==, 1);
 		f.fake.fail_file = NULL;
 		g_assert_true(cpu_clear(f.cpu, "web", NULL));
-		expect_nothing_left(&f);
-		end(&f);
+		fixture_expect_nothing_left(&f);
+		fixture_end(&f);
 	}
 }
 
@@ -224,33 +175,33 @@ static void test_no_groups(void)
 {
 	struct fixture f;
 
-	begin_with(&f, TRUE, "hugetlb\n");
+	fixture_begin_with(&f, TRUE, "hugetlb\n");
 	g_assert_false(cpu_describe(f.cpu, CPU_WEIGHT)->works);
 	g_assert_nonnull(strstr(cpu_describe(f.cpu, CPU_WEIGHT)->why, "no cpu controller"));
 	f.knobs[0] = (struct scheduling_knobs) { .weight = 300, .slice_ns = 3000000, .first_cpu = 2, .n_cpus = 2 };
-	g_assert_cmpint(apply(&f, 0), ==, CPU_APPLIED);
+	g_assert_cmpint(fixture_apply(&f, 0), ==, CPU_APPLIED);
 	g_assert_cmpuint(f.report.of[CPU_WEIGHT].enforced, ==, 0);
 	g_assert_nonnull(strstr(f.report.of[CPU_WEIGHT].why, "no cpu controller"));
 	g_assert_cmpuint(f.report.of[CPU_SLICE].enforced, ==, 1);
 	g_assert_cmpuint(f.report.of[CPU_AFFINITY].enforced, ==, 1);
 	g_assert_true(cpu_clear(f.cpu, "web", NULL));
-	expect_nothing_left(&f);
-	end(&f);
+	fixture_expect_nothing_left(&f);
+	fixture_end(&f);
 }
 
 static void test_read_only(gconstpointer data)
 {
 	struct fixture f;
 
-	begin(&f, GPOINTER_TO_INT(data));
+	fixture_begin(&f, GPOINTER_TO_INT(data));
 	f.fake.make_status = EROFS;
 	f.knobs[0] = (struct scheduling_knobs) { .weight = 300, .quota_ns = 50000000, .period_ns = 100000000 };
-	g_assert_cmpint(apply(&f, 0), ==, CPU_APPLIED);
+	g_assert_cmpint(fixture_apply(&f, 0), ==, CPU_APPLIED);
 	g_assert_cmpuint(f.report.of[CPU_WEIGHT].enforced, ==, 0);
 	g_assert_nonnull(strstr(f.report.of[CPU_WEIGHT].why, g_strerror(EROFS)));
 	g_assert_true(cpu_clear(f.cpu, "web", NULL));
-	expect_nothing_left(&f);
-	end(&f);
+	fixture_expect_nothing_left(&f);
+	fixture_end(&f);
 }
 
 /* v2: the kernel refuses our children the controller. */
@@ -258,16 +209,16 @@ static void test_busy_base(void)
 {
 	struct fixture f;
 
-	begin(&f, TRUE);
+	fixture_begin(&f, TRUE);
 	f.fake.fail_file = "cgroup/cgroup.subtree_control";
 	f.fake.fail_status = EBUSY;
 	f.knobs[0].weight = 300;
-	g_assert_cmpint(apply(&f, 0), ==, CPU_APPLIED);
+	g_assert_cmpint(fixture_apply(&f, 0), ==, CPU_APPLIED);
 	g_assert_nonnull(strstr(f.report.of[CPU_WEIGHT].why, "Delegate=yes"));
 	f.fake.fail_file = NULL;
 	g_assert_true(cpu_clear(f.cpu, "web", NULL));
-	expect_nothing_left(&f);
-	end(&f);
+	fixture_expect_nothing_left(&f);
+	fixture_end(&f);
 }
 
 /* A vCPU that is gone, before and during. */
@@ -275,23 +226,23 @@ static void test_gone(void)
 {
 	struct fixture f;
 
-	begin(&f, TRUE);
+	fixture_begin(&f, TRUE);
 	fake_thread_ends(&f.fake, PID, PID + 2);
-	g_assert_cmpint(apply(&f, 0), ==, CPU_VM_GONE);
+	g_assert_cmpint(fixture_apply(&f, 0), ==, CPU_VM_GONE);
 	g_assert_true(cpu_clear(f.cpu, "web", NULL));
-	expect_nothing_left(&f);
-	end(&f);
+	fixture_expect_nothing_left(&f);
+	fixture_end(&f);
 
-	begin(&f, TRUE);
-	g_assert_cmpint(apply(&f, 0), ==, CPU_APPLIED);
+	fixture_begin(&f, TRUE);
+	g_assert_cmpint(fixture_apply(&f, 0), ==, CPU_APPLIED);
 	fake_thread_ends(&f.fake, PID, PID + 2);
 	f.knobs[1].weight = 200;
-	g_assert_cmpint(apply(&f, 0), ==, CPU_VM_GONE);
+	g_assert_cmpint(fixture_apply(&f, 0), ==, CPU_VM_GONE);
 	for (pid_t tid = PID; tid < PID + 4; tid++)
 		fake_thread_ends(&f.fake, PID, tid);
 	g_assert_true(cpu_clear(f.cpu, "web", NULL));
-	expect_nothing_left(&f);
-	end(&f);
+	fixture_expect_nothing_left(&f);
+	fixture_end(&f);
 }
 
 /* DEADLINE left: shrunk to nothing first, always. Refused: said, and the thread as it was. */
@@ -299,30 +250,30 @@ static void test_deadline(void)
 {
 	struct fixture f;
 
-	begin(&f, TRUE);
+	fixture_begin(&f, TRUE);
 	f.knobs[0] = (struct scheduling_knobs) { .policy = SCHEDULING_POLICY_DEADLINE,
 						 .runtime_ns = 10000000,
 						 .deadline_ns = 50000000,
 						 .deadline_period_ns = 100000000,
 						 .n_cpus = 1 };
-	apply(&f, 0);
+	fixture_apply(&f, 0);
 	g_assert_cmpuint(f.report.of[CPU_DEADLINE].enforced, ==, 1);
 	g_assert_cmpuint(f.report.of[CPU_AFFINITY].enforced, ==, 0);
 	g_assert_nonnull(strstr(f.report.of[CPU_AFFINITY].why, "exclusive cpuset"));
 	g_string_truncate(f.fake.log, 0);
 	f.knobs[0] = (struct scheduling_knobs) { 0 };
-	apply(&f, 0);
+	fixture_apply(&f, 0);
 	g_assert_nonnull(strstr(f.fake.log->str, "attr 1001 policy 6 runtime 1024\nattr 1001 policy 0 runtime 0\n"));
 	f.fake.deadline_status = EBUSY;
 	f.knobs[0].policy = SCHEDULING_POLICY_DEADLINE;
 	f.knobs[0].runtime_ns = 10000000;
 	f.knobs[0].deadline_period_ns = 100000000;
-	g_assert_cmpint(apply(&f, 0), ==, CPU_APPLIED);
+	g_assert_cmpint(fixture_apply(&f, 0), ==, CPU_APPLIED);
 	g_assert_nonnull(strstr(f.report.of[CPU_DEADLINE].why, "left to reserve"));
 	f.fake.deadline_status = 0;
 	g_assert_true(cpu_clear(f.cpu, "web", NULL));
-	expect_nothing_left(&f);
-	end(&f);
+	fixture_expect_nothing_left(&f);
+	fixture_end(&f);
 }
 
 /* Threads of one cookie share it, also across VMs; without it, none. */
@@ -335,13 +286,13 @@ static void test_cookies(void)
 	struct cpu_report report;
 	g_autofree char *dir = NULL;
 
-	begin(&f, TRUE);
+	fixture_begin(&f, TRUE);
 	dir = g_build_filename(f.run, "db", NULL);
 	g_mkdir_with_parents(dir, 0700);
 	fake_process(&f.fake, 2000, 2, "/");
 	f.knobs[0].cookie = 5;
 	f.knobs[1].cookie = 6;
-	apply(&f, 0);
+	fixture_apply(&f, 0);
 	g_assert_cmpint(cpu_apply(f.cpu, &other, &knobs, 0, &report), ==, CPU_APPLIED);
 	g_assert_cmpuint(report.of[CPU_COOKIE].enforced, ==, 1);
 	g_assert_true(g_hash_table_lookup(f.fake.cookies, GINT_TO_POINTER(2001)) ==
@@ -351,12 +302,12 @@ static void test_cookies(void)
 	g_assert_true(cpu_clear(f.cpu, "web", NULL));
 	g_assert_null(g_hash_table_lookup(f.fake.cookies, GINT_TO_POINTER(PID + 1)));
 	g_assert_true(cpu_clear(f.cpu, "db", NULL));
-	expect_nothing_left(&f);
+	fixture_expect_nothing_left(&f);
 	f.fake.core_status = EINVAL;
-	g_assert_cmpint(apply(&f, 0), ==, CPU_APPLIED);
+	g_assert_cmpint(fixture_apply(&f, 0), ==, CPU_APPLIED);
 	g_assert_nonnull(strstr(f.report.of[CPU_COOKIE].why, "no core scheduling"));
 	g_assert_true(cpu_clear(f.cpu, "web", NULL));
-	end(&f);
+	fixture_end(&f);
 }
 
 /* An old kernel takes a slice and forgets it. */
@@ -364,8 +315,8 @@ static void test_no_slice(void)
 {
 	struct fixture f;
 
-	begin(&f, TRUE);
-	end(&f);
+	fixture_begin(&f, TRUE);
+	fixture_end(&f);
 	fake_init(&f.fake, TRUE, "cpu\n");
 	f.fake.no_slice = TRUE;
 	f.run = world_run("web");
@@ -373,135 +324,13 @@ static void test_no_slice(void)
 	f.cpu = fake_open(&f.fake, f.run);
 	g_assert_false(cpu_describe(f.cpu, CPU_SLICE)->works);
 	f.knobs[0].slice_ns = 3000000;
-	apply(&f, 0);
+	fixture_apply(&f, 0);
 	g_assert_cmpuint(f.report.of[CPU_SLICE].enforced, ==, 0);
 	g_assert_nonnull(strstr(f.report.of[CPU_SLICE].why, "6.12"));
 	cpu_apply(f.cpu, &f.target, f.knobs, CPU_VERIFY, &f.report);
 	g_assert_cmpuint(f.report.n_writes, ==, 0);
 	g_assert_true(cpu_clear(f.cpu, "web", NULL));
-	end(&f);
-}
-
-/* The journal can't be written: nothing at all is changed. */
-static void test_no_journal(void)
-{
-	struct fixture f;
-
-	begin(&f, TRUE);
-	f.target.vm = "elsewhere"; /* has no run directory */
-	f.knobs[0] = (struct scheduling_knobs) { .weight = 300, .policy = SCHEDULING_POLICY_FIFO, .priority = 3 };
-	g_assert_cmpint(apply(&f, 0), ==, CPU_NOT_APPLIED);
-	g_assert_cmpstr(f.fake.log->str, ==, "");
-	g_assert_nonnull(strstr(f.report.of[CPU_WEIGHT].why, "journal"));
-	g_assert_nonnull(strstr(f.report.of[CPU_FIFO].why, "journal"));
-	f.target.vm = "../web";
-	g_assert_cmpint(apply(&f, 0), ==, CPU_NOT_APPLIED);
-	end(&f);
-}
-
-/* A new process of ours takes over what the last one applied, and knows how it was before. */
-static void test_adopt(gconstpointer data)
-{
-	struct fixture f;
-	struct cpu_repaired repaired;
-	struct cpu_attr attr;
-
-	begin(&f, GPOINTER_TO_INT(data));
-	f.knobs[0] = (struct scheduling_knobs) { .weight = 300, .slice_ns = 3000000, .first_cpu = 1, .n_cpus = 1 };
-	f.knobs[1] = (struct scheduling_knobs) { .policy = SCHEDULING_POLICY_BATCH };
-	apply(&f, 0);
-	cpu_close(f.cpu);
-	f.cpu = fake_open(&f.fake, f.run);
-	cpu_repair(f.cpu, &repaired);
-	g_assert_cmpuint(repaired.kept, ==, 1);
-	g_assert_cmpuint(repaired.undone + repaired.failed + repaired.orphans, ==, 0);
-	g_assert_cmpint(apply(&f, 0), ==, CPU_APPLIED);
-	g_assert_cmpuint(f.report.n_writes, ==, 0);
-	g_assert_true(cpu_clear(f.cpu, "web", NULL));
-	f.fake.kernel.get_attr(&f.fake, PID + 1, &attr);
-	g_assert_cmpuint(attr.runtime_ns, ==, 1400000);
-	f.fake.kernel.get_attr(&f.fake, PID + 2, &attr);
-	g_assert_cmpuint(attr.policy, ==, CPU_POLICY_OTHER);
-	expect_nothing_left(&f);
-	end(&f);
-}
-
-/* Gone VMs, damaged journals, groups nobody owns. */
-static void test_repair(void)
-{
-	struct fixture f;
-	struct cpu_repaired repaired;
-	g_autofree char *journal = NULL, *orphan = NULL;
-
-	begin(&f, TRUE);
-	apply(&f, 0);
-	orphan = g_build_filename(f.cpu->groups.root, "old.vcpu0", NULL);
-	f.fake.kernel.make_group(&f.fake, orphan);
-	for (pid_t tid = PID; tid < PID + 4; tid++)
-		fake_thread_ends(&f.fake, PID, tid);
-	cpu_close(f.cpu);
-	f.cpu = fake_open(&f.fake, f.run);
-	cpu_repair(f.cpu, &repaired);
-	g_assert_cmpuint(repaired.undone, ==, 1);
-	g_assert_cmpuint(repaired.orphans, ==, 1);
-	expect_nothing_left(&f);
-	journal = g_build_filename(f.run, "web", "cpu.journal", NULL);
-	g_assert_true(g_file_set_contents(journal, "polder-cpu 1\nprocess 5 x", -1, NULL));
-	cpu_repair(f.cpu, &repaired);
-	g_assert_cmpuint(repaired.failed, ==, 1);
-	g_assert_nonnull(strstr(repaired.why, "damaged"));
-	/* A link is none of ours, wherever it leads. */
-	unlink(journal);
-	g_assert_cmpint(symlink("/proc/self/mountinfo", journal), ==, 0);
-	cpu_repair(f.cpu, &repaired);
-	g_assert_cmpuint(repaired.failed, ==, 1);
-	g_assert_nonnull(strstr(repaired.why, "damaged"));
-	end(&f);
-}
-
-static void test_parsers(void)
-{
-	static const char *const bad[] = {
-		"",
-		"polder-cpu 2\nend\n",
-		"polder-cpu 1\nprocess 5 5\nstate applied\n",
-		"polder-cpu 1\nprocess -5 5\nstate applied\nend\n",
-		"polder-cpu 1\nprocess 5 5\ngroups 99999\nstate applied\nend\n",
-		"polder-cpu 1\nprocess 5 5\nthread 1 2 3\nstate applied\nend\n",
-		"polder-cpu 1\nprocess 5 5\nthread 1 2 0 0 0 0 0 0 0 0 xyz\nstate applied\nend\n",
-		"polder-cpu 1\nprocess 5 5\nwhat\nstate applied\nend\n"
-	};
-	struct cpu_vm *vm;
-	struct cpu_groups groups = { 0 };
-
-	for (guint i = 0; i < G_N_ELEMENTS(bad); i++)
-		g_assert_null(cpu_journal_parse("web", bad[i]));
-	vm = cpu_journal_parse("web", "polder-cpu 1\nprocess 5 6\ngroups 1\nhome /sys/fs/cgroup/a b\n"
-				      "thread 7 8 0 -5 0 1 1400000 0 0 1 3,ff\nstate applying\nend\n");
-	g_assert_nonnull(vm);
-	g_assert_cmpstr(vm->home, ==, "/sys/fs/cgroup/a b");
-	g_assert_cmpint(vm->threads[0].attr.nice, ==, -5);
-	g_assert_cmpuint(vm->threads[0].mask.bits[1], ==, 0xff);
-	g_assert_true(vm->half);
-	cpu_vm_free(vm);
-
-	/* v1's cpu and cpuset together, in a container that sees a part, at a path with a space; v2 beside it. */
-	cpu_mounts_find("30 1 0:30 /docker/x /sys/a\\040b rw shared:1 master:2 - cgroup cgroup rw,cpu,cpuset\n"
-			"31 1 0:31 / /sys/u rw - cgroup2 cgroup2 rw\nnonsense\n1 2 3 - x\n",
-			"5:cpuset,cpu:/docker/x/y\n0::/z\n", &groups);
-	g_assert_cmpint(groups.kind, ==, CPU_GROUPS_V1);
-	g_assert_true(groups.with_cpuset);
-	g_assert_cmpstr(groups.base, ==, "/sys/a b/y");
-	g_free(groups.mount);
-	g_free(groups.mount_root);
-	g_free(groups.base);
-	groups = (struct cpu_groups) { 0 };
-	cpu_mounts_find("31 1 0:31 / /sys/u ro - cgroup2 cgroup2 rw\n", "0::/z\n", &groups);
-	g_assert_cmpint(groups.kind, ==, CPU_GROUPS_NONE);
-	g_assert_nonnull(strstr(groups.why, "read-only"));
-	groups = (struct cpu_groups) { 0 };
-	cpu_mounts_find("", "", &groups);
-	g_assert_cmpint(groups.kind, ==, CPU_GROUPS_NONE);
+	fixture_end(&f);
 }
 
 static void test_read(gconstpointer data)
@@ -509,8 +338,8 @@ static void test_read(gconstpointer data)
 	struct fixture f;
 	struct cpu_usage usage[2];
 
-	begin(&f, GPOINTER_TO_INT(data));
-	apply(&f, 0);
+	fixture_begin(&f, GPOINTER_TO_INT(data));
+	fixture_apply(&f, 0);
 	fake_thread_ends(&f.fake, PID, PID + 2);
 	g_assert_cmpuint(cpu_read(f.cpu, &f.target, usage), ==, 1);
 	g_assert_cmpuint(usage[0].run_ns, ==, 1000);
@@ -523,7 +352,7 @@ static void test_read(gconstpointer data)
 	g_assert_cmpuint(usage[1].run_ns, ==, 0);
 	g_assert_false(usage[1].was_read);
 	g_assert_true(cpu_clear(f.cpu, "web", NULL));
-	end(&f);
+	fixture_end(&f);
 }
 
 int main(int argc, char **argv)
@@ -533,9 +362,11 @@ int main(int argc, char **argv)
 		const struct {
 			const char *name;
 			GTestDataFunc run;
-		} tests[] = { { "layout", test_layout },     { "out-of-range", test_out_of_range },
-			      { "refusals", test_refusals }, { "read-only", test_read_only },
-			      { "adopt", test_adopt },       { "read", test_read } };
+		} tests[] = { { "layout", test_layout },
+			      { "out-of-range", test_out_of_range },
+			      { "refusals", test_refusals },
+			      { "read-only", test_read_only },
+			      { "read", test_read } };
 
 		for (guint i = 0; i < G_N_ELEMENTS(tests); i++) {
 			g_autofree char *path = g_strdup_printf("/cpu/v%d/%s", v2 + 1, tests[i].name);
@@ -551,8 +382,5 @@ int main(int argc, char **argv)
 	g_test_add_func("/cpu/deadline", test_deadline);
 	g_test_add_func("/cpu/cookies", test_cookies);
 	g_test_add_func("/cpu/no-slice", test_no_slice);
-	g_test_add_func("/cpu/no-journal", test_no_journal);
-	g_test_add_func("/cpu/repair", test_repair);
-	g_test_add_func("/cpu/parsers", test_parsers);
 	return g_test_run();
 }

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/scheduling/feasibility.h"
 #include "core/scheduling/scheduling.h"
 #include "lab/scheduling/engine.h"
 #include "lab/scheduling/workload.h"
@@ -113,11 +114,38 @@ static char *unpack(const char *path)
 	return text;
 }
 
+/* What the tests of feasibility promise, counted. */
+struct promises {
+	guint accepted, accepted_missed, above_bound;
+	double nearest; /* the greatest tardiness, as a part of its bound */
+};
+
+static void promises_count(const struct task_set *set, const struct outcome_told *told, struct promises *promises)
+{
+	struct scheduling_entity entities[64] = { 0 };
+	gint64 bound_ns;
+
+	for (guint i = 0; i < set->n_tasks; i++) {
+		entities[i].runtime_ns = set->wcet_ns[i];
+		entities[i].period_ns = set->period_ns[i];
+	}
+	if (scheduling_feasible_gfb(entities, set->n_tasks, set->n_cpus) == SCHEDULING_FEASIBLE) {
+		promises->accepted++;
+		promises->accepted_missed += told->tardy > 0;
+	}
+	bound_ns = scheduling_tardiness_bound_ns(entities, set->n_tasks, set->n_cpus);
+	if (bound_ns <= 0)
+		return;
+	promises->above_bound += told->max_tardiness_ns > bound_ns;
+	promises->nearest = MAX(promises->nearest, (double)told->max_tardiness_ns / (double)bound_ns);
+}
+
 static void oracle(gconstpointer data)
 {
 	g_autofree char *path = shared_path(data), *text = NULL, *xz = g_find_program_in_path("xz");
 	g_autoptr(GError) error = NULL;
 	g_autoptr(GArray) sets = NULL;
+	struct promises promises = { 0 };
 	guint wrong = 0;
 
 	if (!g_file_test(path, G_FILE_TEST_EXISTS) || !xz) {
@@ -132,6 +160,7 @@ static void oracle(gconstpointer data)
 		struct outcome_told told;
 
 		run_as_oracle(set, &told);
+		promises_count(set, &told, &promises);
 		if (told.feasible == set->feasible && told.first_miss_ns == set->first_miss_ns &&
 		    told.tardy == set->tardy && told.ok == set->ok && told.max_tardiness_ns == set->max_tardiness_ns)
 			continue;
@@ -144,7 +173,11 @@ static void oracle(gconstpointer data)
 				       set->max_tardiness_ns);
 	}
 	g_test_message("%u task sets, %u not as the oracle has them", sets->len, wrong);
+	g_test_message("%u accepted by GFB, %u of them missed", promises.accepted, promises.accepted_missed);
+	g_test_message("%u tardier than the bound, the nearest at %.4f of it", promises.above_bound, promises.nearest);
 	g_assert_cmpuint(wrong, ==, 0);
+	g_assert_cmpuint(promises.accepted_missed, ==, 0);
+	g_assert_cmpuint(promises.above_bound, ==, 0);
 }
 
 /* Dhall's effect: two light tasks and a heavy one on two CPUs; EDF misses though little is used. */

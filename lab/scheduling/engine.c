@@ -132,12 +132,12 @@ void engine_settle(struct engine *engine, guint cpu)
 
 	if (c->running == NONE)
 		return;
-	delta = now - c->since_ns;
+	delta = now - engine->cpu[cpu].charged_ns;
 	if (delta <= 0)
 		return;
 	e = entity(engine, c->running);
 	runner = &engine->runner[c->running];
-	c->since_ns = now;
+	engine->cpu[cpu].charged_ns = now;
 	runner->left_ns -= delta;
 	engine->task[e->id].run_ns += delta;
 	if (runner->spins)
@@ -216,7 +216,7 @@ static void start(struct engine *engine, guint cpu, guint id, gint64 until_ns)
 	e->flags |= SCHEDULING_RUNNING;
 	runner->state = RUNNER_RUNNING;
 	c->running = id;
-	c->since_ns = engine->system.now_ns;
+	c->since_ns = engine->cpu[cpu].charged_ns = engine->system.now_ns;
 	if (runner->spins || runner->dodges)
 		program_resume(engine, id);
 	cost_add(engine, id, cpu);
@@ -626,7 +626,8 @@ static void slice_over(struct engine *engine, guint cpu, gboolean new_job)
 			return;
 		}
 	}
-	if (stays) {
+	if (stays) { /* chosen anew */
+		engine->system.cpus[cpu].since_ns = engine->system.now_ns;
 		slice_set(engine, cpu, AGENDA_NEVER);
 		ends_set(engine, cpu);
 		return;

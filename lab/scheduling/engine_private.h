@@ -45,8 +45,9 @@ struct barrier {
 
 struct engine_cpu {
 	gint64 slice_end_ns;
-	gint64 forced_ns; /* since when it is idle though it has work; −1: it is not */
-	guint32 last;     /* that ran here */
+	gint64 charged_ns; /* up to when what runs here has been charged */
+	gint64 forced_ns;  /* since when it is idle though it has work; −1: it is not */
+	guint32 last;      /* that ran here */
 	struct queue *queue;
 	struct scheduling_queue *sums;
 };

@@ -15,8 +15,9 @@
 #include "lab/scheduling/engine.h"
 #include "lab/scheduling/queue.h"
 
-#define NONE    SCHEDULING_NO_CPU /* of tasks as of CPUs */
-#define SPIN_NS (G_MAXINT64 / 4)  /* what is left to one that spins */
+#define NONE    SCHEDULING_NO_CPU                         /* of tasks as of CPUs */
+#define SPIN_NS (G_MAXINT64 / 4)                          /* what is left to one that spins */
+#define TIMED   (SCHEDULING_THROTTLED | SCHEDULING_TIMED) /* timer() counts */
 #define BITS(n) (((n) + 63) / 64)
 
 enum runner_state { RUNNER_ASLEEP, RUNNER_QUEUED, RUNNER_RUNNING, RUNNER_HELD, RUNNER_ENDED };
@@ -31,6 +32,7 @@ struct runner {
 	guint32 last_cpu; /* that it ran on, or NONE */
 	guint8 state;
 	guint8 woken, spins, dodges, works; /* dodges: at STEP_DODGE; works: at STEP_USE, on a job */
+	guint8 parked;                      /* why it is held: co-stopped, not out of budget */
 };
 
 struct lock {

@@ -356,7 +356,7 @@ void engine_look(struct engine *engine, guint cpu)
 		if (id != NONE)
 			queue_pop(engine, queue);
 	}
-	if (id == NONE && engine->ops->steals && engine->ops->scope == SCHEDULING_PER_CPU)
+	if (id == NONE && engine->ops->steals)
 		id = engine_steal(engine, cpu);
 	if (id == NONE)
 		rest(engine, cpu, until);

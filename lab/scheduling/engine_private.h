@@ -122,8 +122,9 @@ void queue_pop(struct engine *engine, struct queue *queue);   /* the head that q
 void queue_remove(struct engine *engine, struct queue *queue, guint id);
 /* The best of the queue that may run on this CPU now, taken out; or NONE. */
 guint queue_take_for(struct engine *engine, struct queue *queue, guint cpu);
-gboolean engine_allowed(struct engine *engine, guint id, guint cpu);   /* by its mask */
-gboolean engine_may_share(struct engine *engine, guint id, guint cpu); /* by what the siblings run */
+guint queue_take_any(struct engine *engine, struct queue *queue, guint cpu); /* likewise, eligible or not */
+gboolean engine_allowed(struct engine *engine, guint id, guint cpu);         /* by its mask */
+gboolean engine_may_share(struct engine *engine, guint id, guint cpu);       /* by what the siblings run */
 
 /* engine_place.c */
 guint engine_find_idle(struct engine *engine, guint id); /* nearest first, or NONE */

@@ -711,9 +711,10 @@ static void timer_event(struct engine *engine, guint id)
 static void tick_event(struct engine *engine)
 {
 	engine->next_tick_ns += engine->ops->tick_ns;
+	for (guint i = 0; i < engine->system.n_cpus; i++) /* a CPU's tick may look at what runs on another */
+		engine_settle(engine, i);
 	for (guint i = 0; i < engine->system.n_cpus; i++) {
 		engine->result->totals.ticks++;
-		engine_settle(engine, i);
 		if (engine->ops->tick)
 			engine->ops->tick(&engine->system, i);
 		if (engine->system.n_changed)

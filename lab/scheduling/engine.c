@@ -774,6 +774,10 @@ static void loop(struct engine *engine)
 /* What is going on at the horizon counts up to there. */
 static void finish(struct engine *engine)
 {
+	while (engine->window && engine->window_end_ns < engine->horizon_ns) {
+		engine->system.now_ns = engine->window_end_ns;
+		windows_turn(engine);
+	}
 	engine->system.now_ns = engine->horizon_ns;
 	for (guint i = 0; i < engine->system.n_cpus; i++) {
 		engine_settle(engine, i);

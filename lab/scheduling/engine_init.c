@@ -123,6 +123,22 @@ static void result_init(struct engine *engine)
 	}
 }
 
+/* Without a plan (too much reserved for one, say) the strategy runs all the same: all time is left over. */
+static void plan(struct engine *engine)
+{
+	struct scheduling_system *system = &engine->system;
+	gsize bytes;
+
+	if (!engine->ops->plans)
+		return;
+	bytes = scheduling_table_bytes(system->entities, system->n_entities, system->n_cpus);
+	engine->plan_memory = g_malloc(bytes);
+	if (scheduling_table_plan(system->entities, system->n_entities, system->n_cpus,
+				  (struct scheduling_table_memory) { .start = engine->plan_memory, .bytes = bytes },
+				  &engine->plan) == SCHEDULING_TABLE_PLANNED)
+		system->table = &engine->plan;
+}
+
 void engine_init(struct engine *engine)
 {
 	const struct engine_setup *setup = engine->setup;
@@ -165,6 +181,7 @@ void engine_init(struct engine *engine)
 			system->entities[i].runtime_ns = system->entities[i].period_ns = 0;
 		agenda_set(&engine->wakes, i, task->start_ns);
 	}
+	plan(engine);
 	if (setup->host && lab_kernel_pins(setup->host))
 		engine->filters = TRUE;
 }
@@ -182,6 +199,7 @@ void engine_free(struct engine *engine)
 	agenda_clear(&engine->ends);
 	agenda_clear(&engine->timers);
 	agenda_clear(&engine->wakes);
+	g_free(engine->plan_memory);
 	g_free(engine->lock);
 	g_free(engine->barrier);
 	g_free(engine->queue);

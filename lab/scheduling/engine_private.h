@@ -10,6 +10,7 @@
  * the QUEUED and RUNNING ones; a CPU runs at most one; a CPU's time in `ends` is never before now. */
 #pragma once
 
+#include "core/scheduling/table.h"
 #include "core/strategy/random.h"
 #include "lab/scheduling/agenda.h"
 #include "lab/scheduling/engine.h"
@@ -79,6 +80,8 @@ struct engine {
 	gboolean filters; /* not every CPU may run every vCPU: masks, or core scheduling */
 	struct lock *lock;
 	struct barrier *barrier;
+	struct scheduling_table plan; /* of ops->plans */
+	gpointer plan_memory;
 	guint64 sequence;
 	gint64 *window; /* of now, or NULL */
 	struct engine_result *result;

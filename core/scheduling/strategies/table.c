@@ -179,6 +179,7 @@ const struct scheduling_strategy strategy_table = {
 	.scope = SCHEDULING_PER_CPU,
 	.eligibility = true,
 	.work_conserving = true,
+	.plans = true,
 	.admit = scheduling_admit,
 	.retire = scheduling_retire,
 	.place = place,

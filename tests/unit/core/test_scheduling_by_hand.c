@@ -159,6 +159,18 @@ static const struct script edf_rest = {
 	"AABBAACBBAABBCAA"
 };
 
+/* Without a plan: slices of 3, the least virtual time first; equals in order of arrival. */
+static const struct script table = {
+	"table", "slice-us=3000", { { .weight = 100 }, { .weight = 300 } }, "ABBBABBBABBB", 3 * MS
+};
+
+/* B sleeps from 18 to 48 and has saved nothing: it begins at what A was last charged from, 36, not at its own 9. */
+static const struct script table_sleeps = { "table",
+					    "slice-us=3000",
+					    { { .weight = 100 }, { .weight = 100, .run = 9, .sleep = 30 } },
+					    "ABABABAAAAAAAAAAABBABAAAA",
+					    3 * MS };
+
 /* 2 in each 5, from its first run. From 18 on A has 2 until 20 and 2 from there. */
 static const struct script limit = { "round-robin",
 				     "slice-us=4000",
@@ -341,6 +353,8 @@ int main(int argc, char **argv)
 	add("edf-cbs-rest-wakes", &cbs_rest_wakes);
 	add("edf", &edf);
 	add("edf-rest", &edf_rest);
+	add("table", &table);
+	add("table-sleeps", &table_sleeps);
 	add("limit", &limit);
 	add("limit-alone", &limit_alone);
 	g_test_add_func("/scheduling/by-hand/grub", test_grub);

@@ -2,7 +2,7 @@
 #include <glib.h>
 #include <string.h>
 
-#include "core/scheduling/scheduling.h"
+#include "core/scheduling/table.h"
 #include "lab/scheduling/engine.h"
 #include "lab/scheduling/kernel.h"
 #include "lab/scheduling/workload.h"
@@ -160,6 +160,45 @@ static void core_scheduling(void)
 	}
 }
 
+/* Three that want 3/5 of two CPUs: C gets 2/5 of the first, at the begin of each round, then A the rest; on the second B has its
+ * 3/5, then C its last fifth. The fifth that is left over is B's: A is on the other CPU, and C split. (L is 102.7026 ms; a piece may
+ * be 1 µs short, which A gets.) */
+static void planned(void)
+{
+	g_autoptr(workload_auto) workload = machine(2, 1, 2);
+	const gint64 fifth = SCHEDULING_TABLE_NS / 5;
+	struct engine_result result;
+
+	for (guint i = 0; i < 3; i++) {
+		vm(workload, "t", 1, EVER, 0);
+		workload_task(workload, i)->runtime_ns = 3 * fifth;
+		workload_task(workload, i)->period_ns = 5 * fifth;
+	}
+	run(scheduling_strategy_find("table"), workload, 10 * SCHEDULING_TABLE_NS, &result);
+	g_assert_cmpint(ABS(result.task[0].run_ns - 30 * fifth), <=, 10000);
+	g_assert_cmpint(ABS(result.task[1].run_ns - 40 * fifth), <=, 10000);
+	g_assert_cmpint(ABS(result.task[2].run_ns - 30 * fifth), <=, 10000);
+	g_assert_cmpint(ABS(result.task[2].max_gap_ns - fifth), <=, 1000);
+	engine_result_clear(&result);
+}
+
+/* A has the first half of each round of one CPU. It runs 10 and sleeps 5; B has what A leaves, and gives way at once when A
+ * wakes in its half: 10 + 10 + 10 + 6.3513, and B three times 5. */
+static void slot_owner_wakes(void)
+{
+	g_autoptr(workload_auto) workload = machine(1, 1, 1);
+	struct engine_result result;
+
+	vm(workload, "t", 1, 10 * MS, 5 * MS);
+	vm(workload, "t", 1, EVER, 0);
+	workload_task(workload, 0)->runtime_ns = SCHEDULING_TABLE_NS / 2;
+	workload_task(workload, 0)->period_ns = SCHEDULING_TABLE_NS;
+	run(scheduling_strategy_find("table"), workload, SCHEDULING_TABLE_NS / 2, &result);
+	g_assert_cmpint(result.task[0].run_ns, ==, SCHEDULING_TABLE_NS / 2 - 15 * MS);
+	g_assert_cmpint(result.task[1].run_ns, ==, 15 * MS);
+	engine_result_clear(&result);
+}
+
 /* Noting service by the window changes nothing of what happens, and adds up to it, to the last window. Not so with the others:
  * where CPUs share a queue whose clock moves with what they run (edf-cbs, credit2) a CPU's part comes in when it is charged;
  * gang rounds at each charge, and relaxed-cosched looks for whom to stop. */
@@ -215,6 +254,8 @@ int main(int argc, char **argv)
 	g_test_add_func("/scheduling/by-hand/reclaim", reclaim);
 	g_test_add_func("/scheduling/by-hand/nobody-idles", nobody_idles);
 	g_test_add_func("/scheduling/by-hand/core-scheduling", core_scheduling);
+	g_test_add_func("/scheduling/by-hand/planned", planned);
+	g_test_add_func("/scheduling/by-hand/slot-owner-wakes", slot_owner_wakes);
 	g_test_add_func("/scheduling/by-hand/watched", watched);
 	return g_test_run();
 }

@@ -202,6 +202,29 @@ static void test_lottery_compensates(void)
 	driver_free(driver);
 }
 
+/* A draw is exponential: its mean is a slice's virtual time, 63.2 % are below that, 13.5 % above twice that. */
+static void test_lottery_draws(void)
+{
+	const struct scheduling_strategy *ops = scheduling_strategy_find("lottery");
+	struct driver *driver = driver_new(ops, 1, 1);
+	struct scheduling_entity *entity = &driver->system.entities[0];
+	const gdouble slice = 3.0 * (gdouble)MS * SCHEDULING_VIRTUAL, n = 100000;
+	gdouble sum = 0, below = 0, above = 0;
+
+	driver->system.parameter[0] = 3000;
+	for (guint i = 0; i < (guint)n; i++) {
+		ops->place(&driver->system, &driver->system.queues[0], entity, SCHEDULING_NEW);
+		sum += (gdouble)entity->virtual_time / slice / n;
+		below += (gdouble)entity->virtual_time < slice;
+		above += (gdouble)entity->virtual_time > 2 * slice;
+	}
+	g_test_message("mean %.4f, below %.4f, above twice %.4f", sum, below / n, above / n);
+	g_assert_cmpfloat(ABS(sum - 1), <, 0.02);
+	g_assert_cmpfloat(ABS(below / n - 0.632), <, 0.01);
+	g_assert_cmpfloat(ABS(above / n - 0.135), <, 0.01);
+	driver_free(driver);
+}
+
 /* The shares of draws with unequal chances: 1 in 11 of some 20,000, whose standard deviation is 0.2 %. */
 static void test_lottery_chances(void)
 {
@@ -283,6 +306,27 @@ static void test_cbs_overrun(void)
 	driver_free(driver);
 }
 
+/* On several CPUs a server can be late: its next deadline is a period after the last one all the same. */
+static void test_cbs_late(void)
+{
+	const struct scheduling_strategy *ops = scheduling_strategy_find("edf-cbs");
+	struct driver *driver = driver_new(ops, 2, 1);
+	struct scheduling_system *system = &driver->system;
+	struct scheduling_entity *entity = &system->entities[0];
+
+	system->parameter[0] = 95;
+	entity->runtime_ns = 10 * MS;
+	entity->period_ns = 11 * MS;
+	ops->place(system, &system->queues[0], entity, SCHEDULING_NEW);
+	system->now_ns = 12 * MS;
+	ops->charge(system, &system->queues[0], entity, 10 * MS);
+	g_assert_cmpint(ops->timer(system, entity), ==, 11 * MS);
+	ops->expire(system, entity);
+	g_assert_cmpint(entity->deadline, ==, 22 * MS);
+	g_assert_cmpint(entity->budget_ns, ==, 10 * MS);
+	driver_free(driver);
+}
+
 /* GRUB: a budget empties no slower than one's own share, however few are active: 80 % alone, paid at 80 ÷ 95. */
 static void test_grub_alone(void)
 {
@@ -361,9 +405,11 @@ int main(int argc, char **argv)
 	g_test_add_func("/scheduling/by-hand/grub-alone", test_grub_alone);
 	g_test_add_func("/scheduling/by-hand/edf-cbs-capacity", test_cbs_capacity);
 	g_test_add_func("/scheduling/by-hand/edf-cbs-overrun", test_cbs_overrun);
+	g_test_add_func("/scheduling/by-hand/edf-cbs-late", test_cbs_late);
 	g_test_add_func("/scheduling/by-hand/credit-bounds", test_credit_bounds);
 	g_test_add_func("/scheduling/by-hand/credit-tick", test_credit_tick);
 	g_test_add_func("/scheduling/by-hand/lottery-compensates", test_lottery_compensates);
+	g_test_add_func("/scheduling/by-hand/lottery-draws", test_lottery_draws);
 	g_test_add_func("/scheduling/by-hand/lottery-chances", test_lottery_chances);
 	return g_test_run();
 }

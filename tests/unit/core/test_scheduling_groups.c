@@ -1,4 +1,5 @@
-/* Strategies that look at more than one vCPU or CPU, worked out by hand: gang, relaxed-cosched, pin. */
+/* Strategies that look at more than one vCPU or CPU, worked out by hand: gang, relaxed-cosched, pin; credit2's
+ * caches. */
 #include <glib.h>
 
 #include "tests/unit/core/scheduling_driver.h"
@@ -83,6 +84,14 @@ static void test_gang_weights(void)
 	for (guint i = 0; i < 4; i++)
 		g_assert_cmpfloat(ABS(share_of(driver, i) - (i < 2 ? 2.0 : 1.0) / 3), <, 0.01);
 	driver_free(driver);
+
+	/* A VM of two and one of one, alike: a slot each in turn. */
+	driver = driver_new(scheduling_strategy_find("gang"), 2, 3);
+	driver_gang(driver, 2);
+	driver_run(driver, 3000 * MS);
+	for (guint i = 0; i < 3; i++)
+		g_assert_cmpfloat(ABS(share_of(driver, i) - 0.5), <, 0.01);
+	driver_free(driver);
 }
 
 static void test_gang_wakes(void)
@@ -128,6 +137,39 @@ static void test_relaxed(void)
 	driver_free(driver);
 }
 
+/* Who comes from another cache's queue has there what it had here, stolen or awake again; in its own queue what it had, but not
+ * more than a reset. */
+static void test_credit2_moves(void)
+{
+	const struct scheduling_strategy *ops = scheduling_strategy_find("credit2");
+	struct driver *driver = driver_new(ops, 1, 1);
+	struct scheduling_system *system = &driver->system;
+	struct scheduling_queue queues[2] = { { .virtual_time = 100 }, { .virtual_time = 5000 } };
+	struct scheduling_queue *kept = system->queues;
+	struct scheduling_entity *entity = &system->entities[0];
+
+	system->queues = queues;
+	ops->place(system, &queues[0], entity, SCHEDULING_NEW);
+	g_assert_cmpint(entity->virtual_time, ==, 100);
+	entity->virtual_time += 30;
+	ops->leave(system, &queues[0], entity);
+	ops->place(system, &queues[1], entity, SCHEDULING_MIGRATE);
+	g_assert_cmpint(entity->virtual_time, ==, 5030);
+	ops->leave(system, &queues[1], entity);
+	ops->place(system, &queues[0], entity, SCHEDULING_WAKE);
+	g_assert_cmpint(entity->virtual_time, ==, 130);
+	ops->leave(system, &queues[0], entity);
+	queues[0].virtual_time = 120; /* a reset */
+	ops->place(system, &queues[0], entity, SCHEDULING_WAKE);
+	g_assert_cmpint(entity->virtual_time, ==, 130);
+	ops->leave(system, &queues[0], entity);
+	queues[0].virtual_time = 200;
+	ops->place(system, &queues[0], entity, SCHEDULING_WAKE);
+	g_assert_cmpint(entity->virtual_time, ==, 200);
+	system->queues = kept;
+	driver_free(driver);
+}
+
 /* A on CPU 0, B on CPU 1, C on CPU 0 again: A and C take turns of 10, whether B sleeps or not. */
 static void test_pin(void)
 {
@@ -166,6 +208,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/scheduling/gang/weights", test_gang_weights);
 	g_test_add_func("/scheduling/gang/wakes", test_gang_wakes);
 	g_test_add_func("/scheduling/relaxed-cosched", test_relaxed);
+	g_test_add_func("/scheduling/credit2/moves", test_credit2_moves);
 	g_test_add_func("/scheduling/pin", test_pin);
 	g_test_add_func("/scheduling/pin/retires", test_pin_retires);
 	return g_test_run();

@@ -219,8 +219,7 @@ static void test_tardiness_bound(void)
 	g_assert_cmpint(scheduling_tardiness_bound_ns(three, 3, 1), ==, -1); /* 1.9 on one CPU */
 }
 
-/* Sums that no power of two in a denominator can tell from a whole number. 1 ÷ 3 three times is 1; with periods that have no
- * small common denominator nothing is claimed: never that it fits when it does not. */
+/* A bit less than a sixth, five times, and a sixth; a bit more; and exactly. */
 static void test_feasibility_close(void)
 {
 	static const gint64 primes[] = { 9999999967, 9999999943, 9999999929, 9999999881, 9999999851 };
@@ -241,6 +240,18 @@ static void test_feasibility_close(void)
 	g_assert_cmpint(scheduling_feasible_gfb(many, 6, 1), ==, SCHEDULING_INFEASIBLE);
 }
 
+/* Of four primes next to 10^10 the sum is 2 + 10^−40, nearer to 2 than is calculated: no bound is claimed for two CPUs. */
+static void test_feasibility_closest(void)
+{
+	const struct scheduling_entity entities[] = { { .runtime_ns = 3529044256, .period_ns = 9999999967 },
+						      { .runtime_ns = 7531201954, .period_ns = 9999999943 },
+						      { .runtime_ns = 8324326382, .period_ns = 9999999929 },
+						      { .runtime_ns = 615427287, .period_ns = 9999999881 } };
+
+	g_assert_cmpint(scheduling_tardiness_bound_ns(entities, 4, 2), ==, -1);
+	g_assert_cmpint(scheduling_tardiness_bound_ns(entities, 4, 3), >, 0);
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
@@ -251,6 +262,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/scheduling/global-pass", test_global_pass);
 	g_test_add_func("/scheduling/feasibility", test_feasibility);
 	g_test_add_func("/scheduling/feasibility/close", test_feasibility_close);
+	g_test_add_func("/scheduling/feasibility/closest", test_feasibility_closest);
 	g_test_add_func("/scheduling/tardiness-bound", test_tardiness_bound);
 	return g_test_run();
 }

@@ -165,6 +165,33 @@ static void test_split_by_hand(void)
 	g_free(plan.memory);
 }
 
+/* Who wakes goes home, wherever it is; a split one to where its slot is now; others spread by number. */
+static void test_select(void)
+{
+	const struct scheduling_strategy *ops = scheduling_strategy_find("table");
+	struct driver *driver = driver_new(ops, 2, 5);
+	struct scheduling_entity *entities = driver->system.entities;
+	const gint64 fifth = SCHEDULING_TABLE_NS / 5;
+	struct plan plan;
+
+	for (guint i = 0; i < 3; i++) {
+		entities[i].runtime_ns = 3 * fifth;
+		entities[i].period_ns = 5 * fifth;
+		entities[i].cpu = 1 - i % 2;
+	}
+	plan = make_plan(entities, 5, 2);
+	driver->system.table = &plan.table;
+	g_assert_cmpuint(ops->select(&driver->system, &entities[0], SCHEDULING_NO_CPU), ==, 0);
+	g_assert_cmpuint(ops->select(&driver->system, &entities[1], SCHEDULING_NO_CPU), ==, 1);
+	g_assert_cmpuint(ops->select(&driver->system, &entities[2], SCHEDULING_NO_CPU), ==, 0);
+	driver->system.now_ns = 7 * SCHEDULING_TABLE_NS + 7 * fifth / 2;
+	g_assert_cmpuint(ops->select(&driver->system, &entities[2], SCHEDULING_NO_CPU), ==, 1);
+	g_assert_cmpuint(ops->select(&driver->system, &entities[3], SCHEDULING_NO_CPU), ==, 1);
+	g_assert_cmpuint(ops->select(&driver->system, &entities[4], SCHEDULING_NO_CPU), ==, 0);
+	driver_free(driver);
+	g_free(plan.memory);
+}
+
 /* A and B take 3/5 of a CPU each, in ten periods: a piece of C at the begin of the first may be 2/5 of a period and no longer, or
  * they are late. The rest fits the other CPU. */
 static void test_split_short_periods(void)
@@ -394,6 +421,7 @@ int main(int argc, char **argv)
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/scheduling/table/split", test_split);
 	g_test_add_func("/scheduling/table/split-by-hand", test_split_by_hand);
+	g_test_add_func("/scheduling/table/select", test_select);
 	g_test_add_func("/scheduling/table/split-short-periods", test_split_short_periods);
 	g_test_add_func("/scheduling/table/split-too-small", test_split_too_small);
 	g_test_add_func("/scheduling/table/period-kept", test_period_kept);

@@ -115,25 +115,76 @@ static void test_gang_wakes(void)
 	driver_free(driver);
 }
 
-/* A and B are one VM; A shares its CPU with C, B has one for itself. A waits from 3 to 6, 9 to 12 and 15 to 18: more than
- * the skew of 6 longer than B, which is stopped at 18. Its CPU takes C, so A waits no more; at 24 B has waited 6, and the
- * distance of 3 is half the skew. */
-static void test_relaxed(void)
+static struct driver *relaxed_three(void)
 {
 	struct driver *driver = driver_new(scheduling_strategy_find("relaxed-cosched"), 2, 3);
 	struct scheduling_system *system = &driver->system;
 
-	driver_set(driver, "slice-us", "3000");
 	system->n_vms = 2;
 	system->vms[0] = (struct scheduling_vm) { .first = 0, .n_vcpus = 2 };
 	system->vms[1] = (struct scheduling_vm) { .first = 2, .n_vcpus = 1 };
 	for (guint i = 0; i < 3; i++)
 		system->entities[i].vm = i / 2;
+	driver_set(driver, "slice-us", "3000");
+	return driver;
+}
+
+/* A and B are one VM; A shares its CPU with C, B has one for itself. A waits from 3 to 6, 9 to 12 and 15 to 18: more than
+ * the skew of 6 longer than B, which is stopped at 18. Its CPU takes C, so A waits no more; at 24 B has waited 6, and the
+ * distance of 3 is half the skew. */
+static void test_relaxed(void)
+{
+	struct driver *driver = relaxed_three();
+	struct scheduling_system *system = &driver->system;
+
 	check_service(driver, 18, (const gint64[]) { 9, 18, 9 });
 	check_service(driver, 23, (const gint64[]) { 14, 18, 14 });
 	g_assert_cmpuint(system->entities[1].flags & SCHEDULING_PARKED, !=, 0);
 	check_service(driver, 24, (const gint64[]) { 15, 18, 15 });
 	g_assert_cmpuint(system->entities[1].flags & SCHEDULING_PARKED, ==, 0);
+	driver_free(driver);
+}
+
+/* The same, but A sleeps at 19, and nobody is behind B any more: it starts again at once. */
+static void test_relaxed_sleeps(void)
+{
+	struct driver *driver = relaxed_three();
+
+	driver->guests[0].run_ns = 10 * MS;
+	driver->guests[0].sleep_ns = 100 * MS;
+	check_service(driver, 24, (const gint64[]) { 10, 23, 15 });
+	driver_free(driver);
+}
+
+static void check_not_parked(struct driver *driver)
+{
+	g_assert_cmpuint(driver->system.entities[1].flags & SCHEDULING_PARKED, ==, 0);
+}
+
+/* Sleep is progress: B wakes at 60, when A has waited 30, and is level with it. */
+static void test_relaxed_wakes(void)
+{
+	struct driver *driver = relaxed_three();
+
+	driver->system.n_cpus = driver->system.n_queues = 1;
+	for (guint i = 0; i < 3; i++)
+		driver->system.entities[i].cpu = 0;
+	driver->guests[1].first_ns = 60 * MS;
+	driver->after_event = check_not_parked;
+	driver_run(driver, 75 * MS);
+	g_assert_cmpint(driver->guests[1].service_ns, >, 0);
+	driver_free(driver);
+}
+
+/* The skew is looked at twice as often as it may grow: slices of at most half of it, where there are siblings. */
+static void test_relaxed_slices(void)
+{
+	struct driver *driver = relaxed_three();
+
+	driver->system.parameter[0] = 10000;
+	driver->system.parameter[1] = 6000;
+	g_assert_cmpint(driver->ops->slice(&driver->system, &driver->system.entities[0]), ==, 3 * MS);
+	g_assert_cmpint(driver->ops->slice(&driver->system, &driver->system.entities[2]), ==, 10 * MS);
 	driver_free(driver);
 }
 
@@ -208,6 +259,9 @@ int main(int argc, char **argv)
 	g_test_add_func("/scheduling/gang/weights", test_gang_weights);
 	g_test_add_func("/scheduling/gang/wakes", test_gang_wakes);
 	g_test_add_func("/scheduling/relaxed-cosched", test_relaxed);
+	g_test_add_func("/scheduling/relaxed-cosched/sleeps", test_relaxed_sleeps);
+	g_test_add_func("/scheduling/relaxed-cosched/wakes", test_relaxed_wakes);
+	g_test_add_func("/scheduling/relaxed-cosched/slices", test_relaxed_slices);
 	g_test_add_func("/scheduling/credit2/moves", test_credit2_moves);
 	g_test_add_func("/scheduling/pin", test_pin);
 	g_test_add_func("/scheduling/pin/retires", test_pin_retires);

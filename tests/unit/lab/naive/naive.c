@@ -162,11 +162,12 @@ static void turn_over(struct naive *sim, int cpu, bool next_job)
 static void cpu_ends(struct naive *sim, int cpu)
 {
 	int id = sim->running[cpu];
-	struct naive_task *task = &sim->task[id];
+	struct naive_task *task;
 	bool next_job = false;
 
 	if (id == NAIVE_NOBODY)
 		return;
+	task = &sim->task[id];
 	if (task->left == 0 && !advance(sim, task, &next_job)) {
 		naive_depart(sim, id);
 		stop(sim, cpu);

@@ -31,7 +31,6 @@ enum naive_algorithm {
 	NAIVE_BVT,
 	NAIVE_CREDIT,
 	NAIVE_CREDIT2, /* one CPU */
-	NAIVE_TABLE,
 };
 
 enum naive_kind { NAIVE_RUN, NAIVE_SLEEP, NAIVE_TIMER };
@@ -70,10 +69,6 @@ struct naive_task {
 	int warped_ticks;
 	long double credits; /* in ns */
 	bool boosted, active;
-};
-
-struct naive_slot {
-	int end, task; /* begins where the one before ends */
 };
 
 struct naive {

@@ -252,7 +252,7 @@ static void test_verify(void)
 		gint64 end_ns;
 	} wrong[] = {
 		{ "nothing", 0, 0, 2 * EIGHTH },
-		{ "a slot that ends before it begins", 1, none, EIGHTH },
+		{ "a slot of no length", 1, none, 2 * EIGHTH },
 		{ "a round that is not complete", 5, 1, SCHEDULING_TABLE_NS - 1 },
 		{ "a vCPU that is not there", 1, 3, 4 * EIGHTH },
 		{ "on two CPUs at once", 4, 0, 4 * EIGHTH },
@@ -276,7 +276,7 @@ static void test_verify(void)
 		struct scheduling_table table = {
 			.n_cpus = 2, .n_entities = 3, .cursors = cursors, .first = first, .slots = slots
 		};
-		struct scheduling_table_given given[3];
+		struct scheduling_table_given given[4] = { [3] = { .last_ns = -1 } };
 
 		slots[wrong[i].slot] = (struct scheduling_table_slot) { wrong[i].end_ns, wrong[i].entity };
 		g_test_message("%s", wrong[i].what);

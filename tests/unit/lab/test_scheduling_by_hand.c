@@ -199,6 +199,79 @@ static void slot_owner_wakes(void)
 	engine_result_clear(&result);
 }
 
+/* A and C share a CPU in turns of 10, B sleeps at 15: its CPU takes A, which waits. A is switched to twice and comes to another
+ * core, of the same cache or not; C and B are switched to once. */
+static void costs(void)
+{
+	for (guint cores_per_llc = 1; cores_per_llc <= 2; cores_per_llc++) {
+		g_autoptr(workload_auto) workload = machine(2, 1, cores_per_llc);
+		struct engine_result result;
+
+		workload->topology.switch_ns = 10000;
+		workload->topology.migrate_ns = 50000;
+		workload->topology.migrate_llc_ns = 70000;
+		vm(workload, "t", 1, EVER, 0);
+		vm(workload, "t", 1, 15 * MS, EVER);
+		vm(workload, "t", 1, EVER, 0);
+		run(scheduling_strategy_find("round-robin"), workload, 40 * MS, &result);
+		g_assert_cmpuint(result.totals.migrations, ==, 1);
+		g_assert_cmpuint(result.totals.switches, ==, 4);
+		g_assert_cmpint(result.task[0].overhead_ns, ==, 20000 + (cores_per_llc == 1 ? 70000 : 50000));
+		g_assert_cmpint(result.task[1].overhead_ns, ==, 10000);
+		g_assert_cmpint(result.task[2].overhead_ns, ==, 10000);
+		g_assert_cmpint(result.task[1].run_ns, ==, 15 * MS + 10000); /* its work, and the cost */
+		engine_result_clear(&result);
+	}
+}
+
+/* B waits 10 for its first turn, with a target of 4: 2500 per mille. A's first job of 50 is due at 10, and not done at 30. */
+static void latency_and_lateness(void)
+{
+	g_autoptr(workload_auto) workload = machine(1, 1, 1);
+	struct engine_result result;
+	struct task *task;
+
+	workload_add_vm(workload, "vm", workload_add_tenant(workload, "t"));
+	task = workload_add_task(workload);
+	task->deadline_ns = 10 * MS;
+	workload_add_step(workload, STEP_RUN, 50 * MS, 0);
+	workload_add_step(workload, STEP_TIMER, 10 * MS, 0);
+	workload_add_step(workload, STEP_LOOP, 0, 0);
+	vm(workload, "t", 1, MS, EVER)->latency_ns = 4 * MS;
+	run(scheduling_strategy_find("round-robin"), workload, 30 * MS, &result);
+	g_assert_cmpuint(result.totals.wakeup_ratio.n, ==, 1);
+	g_assert_cmpint(result.totals.wakeup_ratio.max, ==, 2500);
+	g_assert_cmpint(result.totals.wakeup_class.max, ==, 10 * MS);
+	g_assert_true(result.task[0].overdue);
+	g_assert_false(result.task[1].overdue);
+	engine_result_clear(&result);
+}
+
+/* Recorded utilization: 80 % of a CPU is 8 s of 10 alone. Two such on one CPU have all of it, and no backlog: what is late by
+ * a period is lost. */
+static void utilization(void)
+{
+	for (guint n = 1; n <= 2; n++) {
+		g_autoptr(workload_auto) workload = machine(1, 1, 1);
+		g_autoptr(GError) error = NULL;
+		struct engine_result result;
+		gint64 sum = 0;
+
+		workload->sample_ns = 300 * SECOND;
+		workload_add_tenant(workload, "t");
+		for (guint i = 0; i < n; i++) {
+			g_assert_true(workload_add_utilization(workload, "u", "80\n80\n", 6, &error));
+			g_assert_no_error(error);
+		}
+		run(scheduling_strategy_find("stride"), workload, 10 * SECOND, &result);
+		for (guint i = 0; i < n; i++)
+			sum += result.task[i].run_ns;
+		g_test_message("%u: %" G_GINT64_FORMAT, n, sum);
+		g_assert_cmpint(ABS(sum - (n == 1 ? 8 : 10) * SECOND), <=, 100 * MS);
+		engine_result_clear(&result);
+	}
+}
+
 /* Noting service by the window changes nothing of what happens, and adds up to it, to the last window. Not so with the others:
  * where CPUs share a queue whose clock moves with what they run (edf-cbs, credit2) a CPU's part comes in when it is charged;
  * gang rounds at each charge, and relaxed-cosched looks for whom to stop. */
@@ -256,6 +329,9 @@ int main(int argc, char **argv)
 	g_test_add_func("/scheduling/by-hand/core-scheduling", core_scheduling);
 	g_test_add_func("/scheduling/by-hand/planned", planned);
 	g_test_add_func("/scheduling/by-hand/slot-owner-wakes", slot_owner_wakes);
+	g_test_add_func("/scheduling/by-hand/costs", costs);
+	g_test_add_func("/scheduling/by-hand/latency-and-lateness", latency_and_lateness);
+	g_test_add_func("/scheduling/by-hand/utilization", utilization);
 	g_test_add_func("/scheduling/by-hand/watched", watched);
 	return g_test_run();
 }

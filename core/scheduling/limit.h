@@ -81,32 +81,45 @@ static inline void scheduling_reserve(struct scheduling_entity *entity, uint64_t
 	entity->runtime_ns = (period * (int64_t)share + SCHEDULING_UNIT / 2) / SCHEDULING_UNIT;
 }
 
-/* Limits: limit_ns in each limit_period_ns, periods counted from the first run. What is overrun is paid back. */
-static inline void limit_refill(const struct scheduling_system *system, struct scheduling_entity *entity)
+/* Limits: limit_ns in each limit_period_ns, periods counted from the begin of the first run. What is overrun is paid back. */
+static inline void limit_refill(struct scheduling_entity *entity, int64_t when_ns)
 {
 	int64_t periods, most;
 
 	if (!entity->cap_until_ns) {
 		entity->cap_left_ns = entity->limit_ns;
-		entity->cap_until_ns = system->now_ns + entity->limit_period_ns;
+		entity->cap_until_ns = when_ns + entity->limit_period_ns;
 		return;
 	}
-	if (system->now_ns < entity->cap_until_ns)
+	if (when_ns < entity->cap_until_ns)
 		return;
-	periods = (system->now_ns - entity->cap_until_ns) / entity->limit_period_ns + 1;
+	periods = (when_ns - entity->cap_until_ns) / entity->limit_period_ns + 1;
 	entity->cap_until_ns += periods * entity->limit_period_ns;
-	most = entity->cap_left_ns < 0 ? -entity->cap_left_ns / entity->limit_ns + 1 : 1;
+	/* More of them fill it to no more than the limit. */
+	most = entity->cap_left_ns < 0 ? -entity->cap_left_ns / entity->limit_ns + 2 : 1;
 	entity->cap_left_ns += (periods < most ? periods : most) * entity->limit_ns;
 	if (entity->cap_left_ns > entity->limit_ns)
 		entity->cap_left_ns = entity->limit_ns;
 }
 
+/* A run over the end of a period counts in each for what it took of it: when it is charged must not matter. */
 static inline void limit_charge(const struct scheduling_system *system, struct scheduling_entity *entity,
 				int64_t delta_ns)
 {
+	int64_t begin_ns = system->now_ns - delta_ns, whole;
+
 	if (!entity->limit_ns)
 		return;
-	limit_refill(system, entity);
+	limit_refill(entity, begin_ns);
+	if (system->now_ns >= entity->cap_until_ns) {
+		entity->cap_left_ns -= entity->cap_until_ns - begin_ns;
+		delta_ns = system->now_ns - entity->cap_until_ns;
+		limit_refill(entity, entity->cap_until_ns);
+		whole = delta_ns / entity->limit_period_ns;
+		entity->cap_left_ns -= whole * (entity->limit_period_ns - entity->limit_ns);
+		entity->cap_until_ns += whole * entity->limit_period_ns;
+		delta_ns -= whole * entity->limit_period_ns;
+	}
 	entity->cap_left_ns -= delta_ns;
 	if (entity->cap_left_ns <= 0)
 		entity->flags |= SCHEDULING_THROTTLED | SCHEDULING_CAPPED;
@@ -119,20 +132,23 @@ static inline void limit_charge_only(struct scheduling_system *system, struct sc
 	limit_charge(system, entity, delta_ns);
 }
 
-/* A slice that does not outrun the limit. */
+/* A slice that does not outrun the limit: one that lasts until the period's end goes on with the next one's. */
 static inline int64_t limit_slice(const struct scheduling_system *system, const struct scheduling_entity *entity,
 				  int64_t slice_ns)
 {
 	struct scheduling_entity now = { 0 };
+	int64_t most, until_ns;
 
-	if (!entity->limit_ns)
+	if (!entity->limit_ns || entity->limit_ns == entity->limit_period_ns)
 		return slice_ns;
 	now.limit_ns = entity->limit_ns;
 	now.limit_period_ns = entity->limit_period_ns;
 	now.cap_left_ns = entity->cap_left_ns;
 	now.cap_until_ns = entity->cap_until_ns;
-	limit_refill(system, &now);
-	return now.cap_left_ns < slice_ns ? now.cap_left_ns : slice_ns;
+	limit_refill(&now, system->now_ns);
+	until_ns = now.cap_until_ns - system->now_ns;
+	most = now.cap_left_ns < until_ns ? now.cap_left_ns : until_ns + now.limit_ns;
+	return most < slice_ns ? most : slice_ns;
 }
 
 static inline int64_t limit_timer(const struct scheduling_system *system, const struct scheduling_entity *entity)
@@ -144,7 +160,7 @@ static inline void limit_expire(struct scheduling_system *system, struct schedul
 {
 	if (!(entity->flags & SCHEDULING_CAPPED))
 		return;
-	limit_refill(system, entity);
+	limit_refill(entity, system->now_ns);
 	if (entity->cap_left_ns > 0)
 		entity->flags &= ~(uint32_t)(SCHEDULING_THROTTLED | SCHEDULING_CAPPED);
 }

@@ -181,6 +181,7 @@ struct scheduling_strategy {
 	bool eligibility;     /* only entities whose `eligible` ≤ the queue's virtual_time may be picked */
 	bool work_conserving; /* false with pick: a CPU for which pick has nothing idles */
 	bool steals;          /* an idle CPU takes from other queues */
+	bool plans;           /* wants system->table (table.h) after admission */
 	int64_t tick_ns;      /* 0: no tick */
 
 	void (*start)(struct scheduling_system *system); /* once, before the first event; NULL: nothing */

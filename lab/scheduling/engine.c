@@ -35,12 +35,11 @@ static void wait_note(struct engine *engine, guint id, gint64 until_ns)
 {
 	struct runner *runner = &engine->runner[id];
 	struct engine_task *told = &engine->task[id];
-	const struct scheduling_entity *e = entity(engine, id);
 	gint64 waited = until_ns - runner->waits_ns;
 
 	if (runner->state == RUNNER_QUEUED)
 		told->ready_ns += waited;
-	else if (e->flags & SCHEDULING_PARKED)
+	else if (runner->parked)
 		told->parked_ns += waited;
 	else
 		told->throttled_ns += waited;
@@ -132,12 +131,12 @@ void engine_settle(struct engine *engine, guint cpu)
 
 	if (c->running == NONE)
 		return;
-	delta = now - c->since_ns;
+	delta = now - engine->cpu[cpu].charged_ns;
 	if (delta <= 0)
 		return;
 	e = entity(engine, c->running);
 	runner = &engine->runner[c->running];
-	c->since_ns = now;
+	engine->cpu[cpu].charged_ns = now;
 	runner->left_ns -= delta;
 	engine->task[e->id].run_ns += delta;
 	if (runner->spins)
@@ -216,7 +215,7 @@ static void start(struct engine *engine, guint cpu, guint id, gint64 until_ns)
 	e->flags |= SCHEDULING_RUNNING;
 	runner->state = RUNNER_RUNNING;
 	c->running = id;
-	c->since_ns = engine->system.now_ns;
+	c->since_ns = engine->cpu[cpu].charged_ns = engine->system.now_ns;
 	if (runner->spins || runner->dodges)
 		program_resume(engine, id);
 	cost_add(engine, id, cpu);
@@ -265,7 +264,7 @@ static void timer_set(struct engine *engine, guint id, gint64 earliest_ns)
 {
 	gint64 at = AGENDA_NEVER;
 
-	if (engine->ops->timer && entity(engine, id)->flags & SCHEDULING_THROTTLED)
+	if (engine->ops->timer && entity(engine, id)->flags & TIMED)
 		at = engine->ops->timer(&engine->system, entity(engine, id));
 	agenda_set(&engine->timers, id, at == AGENDA_NEVER ? at : MAX(at, earliest_ns));
 }
@@ -274,7 +273,20 @@ static void hold(struct engine *engine, guint id)
 {
 	engine->runner[id].state = RUNNER_HELD;
 	engine->runner[id].waits_ns = engine->system.now_ns;
+	engine->runner[id].parked = (entity(engine, id)->flags & SCHEDULING_PARKED) != 0;
 	timer_set(engine, id, engine->system.now_ns);
+}
+
+/* It stays held, perhaps for another reason. */
+static void held_on(struct engine *engine, guint id, gint64 earliest_ns)
+{
+	struct runner *runner = &engine->runner[id];
+
+	if (runner->state == RUNNER_HELD) {
+		wait_note(engine, id, engine->system.now_ns);
+		runner->parked = (entity(engine, id)->flags & SCHEDULING_PARKED) != 0;
+	}
+	timer_set(engine, id, earliest_ns);
 }
 
 static void changes_make(struct engine *engine);
@@ -344,7 +356,7 @@ void engine_look(struct engine *engine, guint cpu)
 		if (id != NONE)
 			queue_pop(engine, queue);
 	}
-	if (id == NONE && engine->ops->steals && engine->ops->scope == SCHEDULING_PER_CPU)
+	if (id == NONE && engine->ops->steals)
 		id = engine_steal(engine, cpu);
 	if (id == NONE)
 		rest(engine, cpu, until);
@@ -510,7 +522,7 @@ static void change_make(struct engine *engine, guint id)
 		return;
 	case RUNNER_HELD:
 		if (held) {
-			timer_set(engine, id, engine->system.now_ns);
+			held_on(engine, id, engine->system.now_ns);
 			return;
 		}
 		wait_note(engine, id, engine->system.now_ns);
@@ -569,6 +581,8 @@ static gboolean step_done(struct engine *engine, guint cpu)
 	} else {
 		engine->runner[id].left_ns = 0;
 		agenda_set(&engine->wakes, id, wake);
+		if (e->flags & TIMED) /* its time comes whether it sleeps or not */
+			timer_set(engine, id, engine->system.now_ns);
 	}
 	if (engine->system.n_changed)
 		changes_make(engine);
@@ -626,7 +640,8 @@ static void slice_over(struct engine *engine, guint cpu, gboolean new_job)
 			return;
 		}
 	}
-	if (stays) {
+	if (stays) { /* chosen anew */
+		engine->system.cpus[cpu].since_ns = engine->system.now_ns;
 		slice_set(engine, cpu, AGENDA_NEVER);
 		ends_set(engine, cpu);
 		return;
@@ -681,11 +696,13 @@ static void timer_event(struct engine *engine, guint id)
 	struct scheduling_entity *e = entity(engine, id);
 
 	agenda_set(&engine->timers, id, AGENDA_NEVER);
+	if (!(e->flags & TIMED)) /* it woke before */
+		return;
 	if (engine->ops->expire)
 		engine->ops->expire(&engine->system, e);
-	if (e->flags & SCHEDULING_HELD)
-		timer_set(engine, id, engine->system.now_ns + 1);
-	else if (engine->runner[id].state == RUNNER_HELD) {
+	if (e->flags & TIMED)
+		held_on(engine, id, engine->system.now_ns + 1);
+	if (!(e->flags & SCHEDULING_HELD) && engine->runner[id].state == RUNNER_HELD) {
 		wait_note(engine, id, engine->system.now_ns);
 		make_runnable(engine, id, SCHEDULING_RELEASE);
 	}
@@ -694,9 +711,10 @@ static void timer_event(struct engine *engine, guint id)
 static void tick_event(struct engine *engine)
 {
 	engine->next_tick_ns += engine->ops->tick_ns;
+	for (guint i = 0; i < engine->system.n_cpus; i++) /* a CPU's tick may look at what runs on another */
+		engine_settle(engine, i);
 	for (guint i = 0; i < engine->system.n_cpus; i++) {
 		engine->result->totals.ticks++;
-		engine_settle(engine, i);
 		if (engine->ops->tick)
 			engine->ops->tick(&engine->system, i);
 		if (engine->system.n_changed)
@@ -756,6 +774,10 @@ static void loop(struct engine *engine)
 /* What is going on at the horizon counts up to there. */
 static void finish(struct engine *engine)
 {
+	while (engine->window && engine->window_end_ns < engine->horizon_ns) {
+		engine->system.now_ns = engine->window_end_ns;
+		windows_turn(engine);
+	}
 	engine->system.now_ns = engine->horizon_ns;
 	for (guint i = 0; i < engine->system.n_cpus; i++) {
 		engine_settle(engine, i);

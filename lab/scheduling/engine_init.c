@@ -154,12 +154,17 @@ void engine_init(struct engine *engine)
 	system->host = setup->host;
 	if (engine->ops->start)
 		engine->ops->start(system);
+	if (engine->ops->plans) {
+		plan_make(&engine->plan, system);
+		system->table = &engine->plan.table;
+	}
 	for (guint i = 0; i < system->n_entities; i++) {
 		const struct task *task = &g_array_index(setup->workload->tasks, struct task, i);
 		struct engine_task *told = &engine->task[i];
 
-		told->admission =
-			engine->ops->admit ? engine->ops->admit(system, &system->entities[i]) : SCHEDULING_ACCEPTED;
+		told->admission = engine->plan.refused && engine->plan.refused[i] ? SCHEDULING_REFUSED_CAPACITY
+				  : engine->ops->admit ? engine->ops->admit(system, &system->entities[i])
+						       : SCHEDULING_ACCEPTED;
 		/* Without its reservation it takes part all the same, as one that never asked for any. */
 		if (told->admission != SCHEDULING_ACCEPTED)
 			system->entities[i].runtime_ns = system->entities[i].period_ns = 0;
@@ -182,6 +187,7 @@ void engine_free(struct engine *engine)
 	agenda_clear(&engine->ends);
 	agenda_clear(&engine->timers);
 	agenda_clear(&engine->wakes);
+	plan_clear(&engine->plan);
 	g_free(engine->lock);
 	g_free(engine->barrier);
 	g_free(engine->queue);

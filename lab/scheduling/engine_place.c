@@ -66,7 +66,31 @@ static guint steal_within(struct engine *engine, guint cpu, guint first, guint e
 	if (fullest == NONE)
 		return NONE;
 	engine_settle(engine, fullest);
-	id = queue_take_for(engine, &engine->queue[fullest], cpu);
+	id = queue_take_any(engine, &engine->queue[fullest], cpu);
+	if (id != NONE)
+		engine_move(engine, id, cpu);
+	return id;
+}
+
+/* Likewise of the queues of whole caches. */
+static guint steal_cache(struct engine *engine, guint cpu)
+{
+	guint own = engine->system.cpus[cpu].queue, n = engine->system.n_queues, fullest = NONE, most = 0, id;
+
+	for (guint i = 1; i < n; i++) {
+		guint from = (own + i) % n;
+
+		if (queue_length(&engine->queue[from]) > most) {
+			most = queue_length(&engine->queue[from]);
+			fullest = from;
+		}
+	}
+	if (fullest == NONE)
+		return NONE;
+	for (guint i = 0; i < engine->system.n_cpus; i++)
+		if (engine->system.cpus[i].queue == fullest)
+			engine_settle(engine, i);
+	id = queue_take_any(engine, &engine->queue[fullest], cpu);
 	if (id != NONE)
 		engine_move(engine, id, cpu);
 	return id;
@@ -78,6 +102,8 @@ guint engine_steal(struct engine *engine, guint cpu)
 
 	if (!engine->n_queued)
 		return NONE;
+	if (engine->ops->scope != SCHEDULING_PER_CPU)
+		return steal_cache(engine, cpu);
 	for (guint span = engine->llc_cpus;; span = span < engine->node_cpus ? engine->node_cpus : n) {
 		guint first = cpu / span * span, id = steal_within(engine, cpu, first, MIN(first + span, n));
 

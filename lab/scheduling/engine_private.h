@@ -10,13 +10,16 @@
  * the QUEUED and RUNNING ones; a CPU runs at most one; a CPU's time in `ends` is never before now. */
 #pragma once
 
+#include "core/scheduling/table.h"
 #include "core/strategy/random.h"
 #include "lab/scheduling/agenda.h"
 #include "lab/scheduling/engine.h"
+#include "lab/scheduling/plan.h"
 #include "lab/scheduling/queue.h"
 
-#define NONE    SCHEDULING_NO_CPU /* of tasks as of CPUs */
-#define SPIN_NS (G_MAXINT64 / 4)  /* what is left to one that spins */
+#define NONE    SCHEDULING_NO_CPU                         /* of tasks as of CPUs */
+#define SPIN_NS (G_MAXINT64 / 4)                          /* what is left to one that spins */
+#define TIMED   (SCHEDULING_THROTTLED | SCHEDULING_TIMED) /* timer() counts */
 #define BITS(n) (((n) + 63) / 64)
 
 enum runner_state { RUNNER_ASLEEP, RUNNER_QUEUED, RUNNER_RUNNING, RUNNER_HELD, RUNNER_ENDED };
@@ -31,6 +34,7 @@ struct runner {
 	guint32 last_cpu; /* that it ran on, or NONE */
 	guint8 state;
 	guint8 woken, spins, dodges, works; /* dodges: at STEP_DODGE; works: at STEP_USE, on a job */
+	guint8 parked;                      /* why it is held: co-stopped, not out of budget */
 };
 
 struct lock {
@@ -45,8 +49,9 @@ struct barrier {
 
 struct engine_cpu {
 	gint64 slice_end_ns;
-	gint64 forced_ns; /* since when it is idle though it has work; −1: it is not */
-	guint32 last;     /* that ran here */
+	gint64 charged_ns; /* up to when what runs here has been charged */
+	gint64 forced_ns;  /* since when it is idle though it has work; −1: it is not */
+	guint32 last;      /* that ran here */
 	struct queue *queue;
 	struct scheduling_queue *sums;
 };
@@ -76,6 +81,7 @@ struct engine {
 	gboolean filters; /* not every CPU may run every vCPU: masks, or core scheduling */
 	struct lock *lock;
 	struct barrier *barrier;
+	struct plan plan; /* of ops->plans */
 	guint64 sequence;
 	gint64 *window; /* of now, or NULL */
 	struct engine_result *result;
@@ -119,8 +125,9 @@ void queue_pop(struct engine *engine, struct queue *queue);   /* the head that q
 void queue_remove(struct engine *engine, struct queue *queue, guint id);
 /* The best of the queue that may run on this CPU now, taken out; or NONE. */
 guint queue_take_for(struct engine *engine, struct queue *queue, guint cpu);
-gboolean engine_allowed(struct engine *engine, guint id, guint cpu);   /* by its mask */
-gboolean engine_may_share(struct engine *engine, guint id, guint cpu); /* by what the siblings run */
+guint queue_take_any(struct engine *engine, struct queue *queue, guint cpu); /* likewise, eligible or not */
+gboolean engine_allowed(struct engine *engine, guint id, guint cpu);         /* by its mask */
+gboolean engine_may_share(struct engine *engine, guint id, guint cpu);       /* by what the siblings run */
 
 /* engine_place.c */
 guint engine_find_idle(struct engine *engine, guint id); /* nearest first, or NONE */

@@ -107,17 +107,16 @@ gboolean engine_may_share(struct engine *engine, guint id, guint cpu)
 	return TRUE;
 }
 
-static void best_of(struct engine *engine, const struct queue_heap *heap, guint cpu, struct queue_node *best)
+/* `node` by its key, eligible or not. */
+static void best_by_key(struct engine *engine, struct queue_node node, guint cpu, struct queue_node *best)
 {
-	for (guint i = 0; i < heap->n; i++) {
-		const struct queue_node *node = &heap->node[i];
-		guint id = queue_id(node);
+	guint id = queue_id(&node);
 
-		if (best->order != G_MAXUINT64 && !queue_before(node, best))
-			continue;
-		if (engine_allowed(engine, id, cpu) && engine_may_share(engine, id, cpu))
-			*best = *node;
-	}
+	node.key = engine->ops->key(&engine->system, entity(engine, id));
+	if (best->order != G_MAXUINT64 && !queue_before(&node, best))
+		return;
+	if (engine_allowed(engine, id, cpu) && engine_may_share(engine, id, cpu))
+		*best = node;
 }
 
 guint queue_take_for(struct engine *engine, struct queue *queue, guint cpu)
@@ -131,7 +130,24 @@ guint queue_take_for(struct engine *engine, struct queue *queue, guint cpu)
 		queue_pop(engine, queue);
 		return head;
 	}
-	best_of(engine, &queue->ready, cpu, &best);
+	for (guint i = 0; i < queue->ready.n; i++)
+		best_by_key(engine, queue->ready.node[i], cpu, &best);
+	if (best.order == G_MAXUINT64)
+		return NONE;
+	queue_remove(engine, queue, queue_id(&best));
+	return queue_id(&best);
+}
+
+guint queue_take_any(struct engine *engine, struct queue *queue, guint cpu)
+{
+	struct queue_node best = { 0, G_MAXUINT64 };
+
+	if (!engine->ops->eligibility)
+		return queue_take_for(engine, queue, cpu);
+	for (guint i = 0; i < queue->ready.n; i++)
+		best_by_key(engine, queue->ready.node[i], cpu, &best);
+	for (guint i = 0; i < queue->future.n; i++)
+		best_by_key(engine, queue->future.node[i], cpu, &best);
 	if (best.order == G_MAXUINT64)
 		return NONE;
 	queue_remove(engine, queue, queue_id(&best));

@@ -5,7 +5,6 @@
 #include "lab/error.h"
 #include "lab/scheduling/figures.h"
 #include "lab/scheduling/kernel.h"
-#include "lab/scheduling/plan.h"
 #include "lab/scheduling/simulate.h"
 
 #define SECOND      G_GINT64_CONSTANT(1000000000)
@@ -192,12 +191,11 @@ void scheduling_simulate(const struct scheduling_workload *loaded, const struct 
 {
 	const struct scheduling_strategy *strategy = strategy_of(info);
 	g_autoptr(lab_kernel_auto) kernel = NULL;
-	g_autoptr(plan_auto) plan = loaded->projected ? NULL : plan_new(strategy);
 
 	if (!setup->workload)
 		setup->workload = loaded->workload;
 	setup->sharing = loaded->sharing;
-	setup->strategy = plan ? plan_strategy(plan) : strategy;
+	setup->strategy = strategy;
 	setup->values = values;
 	if (loaded->projected) {
 		kernel = lab_kernel_new(strategy, values);

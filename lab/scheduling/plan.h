@@ -1,19 +1,17 @@
-/* What a platform does for the table strategy: a plan of all reservations at admission (core/scheduling/table.h). Reservations
- * are admitted in order, each when there is a plan with it; the others are refused, and run in time left over. */
+/* Admission by plan, for strategies that want one (scheduling_strategy.plans): who is refused, and the table of the others. */
 #pragma once
 
 #include <glib.h>
 
-#include "core/scheduling/scheduling.h"
+#include "core/scheduling/table.h"
 
-struct plan;
+struct plan {
+	struct scheduling_table table;
+	gpointer memory;   /* of the table */
+	gboolean *refused; /* by entity */
+};
 
-/* plan_new(strategy): NULL when the strategy needs none. */
-struct plan *plan_new(const struct scheduling_strategy *strategy);
-void plan_free(struct plan *plan); /* NULL is fine */
-typedef struct plan plan_auto;     /* for g_autoptr() */
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(plan_auto, plan_free)
-
-/* plan_strategy(plan): the strategy, with admission by plan; for one run, in the thread that made the plan, and one plan a
- * thread at a time. */
-const struct scheduling_strategy *plan_strategy(const struct plan *plan);
+/* plan_make(plan, system): for the reservations of all entities of the system. Where they do not fit all, those that come first
+ * by id are in. There is always a plan, be it an empty one. Clear it after. */
+void plan_make(struct plan *plan, const struct scheduling_system *system);
+void plan_clear(struct plan *plan); /* zeros are fine */

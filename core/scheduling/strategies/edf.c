@@ -43,8 +43,11 @@ static void place(struct scheduling_system *system, struct scheduling_queue *que
 		if (!entity->period_ns)
 			entity->deadline = system->now_ns + system->parameter[DEFAULT_DEADLINE_US] * 1000;
 		break;
+	case SCHEDULING_RELEASE: /* its job may have been released while it was held */
+		if (entity->period_ns)
+			entity->deadline = entity->release_ns + entity->period_ns;
+		break;
 	case SCHEDULING_MIGRATE:
-	case SCHEDULING_RELEASE:
 		break;
 	}
 }

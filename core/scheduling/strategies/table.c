@@ -133,12 +133,15 @@ static bool preempt(const struct scheduling_system *system, const struct schedul
 	return planned(system, running->cpu) && slot_owner(system, running->cpu, &until_ns) == woken->id;
 }
 
-/* Time in the own slot is not charged against the share of what is left over. */
+/* Time in the own slot is not charged against the share of what is left over. The queue's clock is at what the running one was
+ * chosen with, however often its run is charged. */
 static void charge(struct scheduling_system *system, struct scheduling_queue *queue, struct scheduling_entity *entity,
 		   int64_t delta_ns)
 {
+	bool chosen = system->cpus[entity->cpu].since_ns + delta_ns >= system->now_ns;
+
 	if (!is_split(system, entity) && !ran_in_slot(system, entity)) {
-		if (scheduling_before(queue->virtual_time, entity->virtual_time))
+		if (chosen && scheduling_before(queue->virtual_time, entity->virtual_time))
 			queue->virtual_time = entity->virtual_time;
 		entity->virtual_time += scheduling_virtual(delta_ns, entity->weight);
 		entity->eligible = queue->virtual_time;
@@ -176,6 +179,7 @@ const struct scheduling_strategy strategy_table = {
 	.scope = SCHEDULING_PER_CPU,
 	.eligibility = true,
 	.work_conserving = true,
+	.plans = true,
 	.admit = scheduling_admit,
 	.retire = scheduling_retire,
 	.place = place,

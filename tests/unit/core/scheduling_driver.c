@@ -64,227 +64,6 @@ void driver_set(struct driver *driver, const gchar *parameter, const gchar *valu
 			==, STRATEGY_SET_OK);
 }
 
-static struct scheduling_queue *queue_of(struct driver *driver, const struct scheduling_entity *entity)
-{
-	return &driver->system.queues[driver->system.cpus[entity->cpu].queue];
-}
-
-static void enqueue(struct driver *driver, struct scheduling_entity *entity)
-{
-	entity->sequence = ++driver->sequence;
-	driver->guests[entity->id].queued = TRUE;
-}
-
-static struct scheduling_entity *least(struct driver *driver, guint queue, gboolean eligibility)
-{
-	struct scheduling_system *system = &driver->system;
-	struct scheduling_entity *best = NULL;
-	gint64 best_key = 0;
-
-	for (guint i = 0; i < system->n_entities; i++) {
-		struct scheduling_entity *entity = &system->entities[i];
-		gint64 key;
-
-		if (!driver->guests[i].queued || system->cpus[entity->cpu].queue != queue)
-			continue;
-		if (eligibility && scheduling_before(system->queues[queue].virtual_time, entity->eligible))
-			continue;
-		key = driver->ops->key(system, entity);
-		if (best && !scheduling_before(key, best_key) &&
-		    !(key == best_key && entity->sequence < best->sequence))
-			continue;
-		best = entity;
-		best_key = key;
-	}
-	return best;
-}
-
-static struct scheduling_entity *head(struct driver *driver, guint queue)
-{
-	return least(driver, queue, driver->ops->eligibility);
-}
-
-static void off_cpu(struct driver *driver, struct scheduling_entity *entity)
-{
-	if (!(entity->flags & SCHEDULING_RUNNING))
-		return;
-	entity->flags &= ~(guint32)SCHEDULING_RUNNING;
-	driver->system.cpus[entity->cpu].running = SCHEDULING_NO_ENTITY;
-}
-
-static void block(struct driver *driver, struct scheduling_entity *entity)
-{
-	struct scheduling_queue *queue = queue_of(driver, entity);
-
-	off_cpu(driver, entity);
-	driver->guests[entity->id].queued = FALSE;
-	entity->flags &= ~(guint32)SCHEDULING_ON_QUEUE;
-	driver->system.vms[entity->vm].n_runnable--;
-	if (driver->ops->block)
-		driver->ops->block(&driver->system, queue, entity);
-	queue->n--;
-	if (driver->ops->leave)
-		driver->ops->leave(&driver->system, queue, entity);
-}
-
-static void run(struct driver *driver, guint cpu, struct scheduling_entity *entity, gint64 until_ns)
-{
-	struct scheduling_system *system = &driver->system;
-	struct guest *guest = &driver->guests[entity->id];
-	gint64 slice;
-
-	g_assert_cmpuint(entity->flags & (SCHEDULING_HELD | SCHEDULING_RUNNING), ==, 0);
-	g_assert_true(entity->flags & SCHEDULING_ON_QUEUE);
-	guest->queued = FALSE;
-	guest->wait_greatest_ns = MAX(guest->wait_greatest_ns, system->now_ns - guest->woken_ns);
-	guest->woken_ns = system->now_ns;
-	guest->runs++;
-	entity->cpu = cpu;
-	entity->flags |= SCHEDULING_RUNNING;
-	system->cpus[cpu].running = entity->id;
-	system->cpus[cpu].since_ns = system->now_ns;
-	slice = driver->ops->slice(system, entity);
-	driver->slice_end_ns[cpu] = slice >= until_ns - system->now_ns ? until_ns : system->now_ns + MAX(slice, 1);
-}
-
-static struct scheduling_entity *moved(struct driver *driver, struct scheduling_entity *entity, guint cpu)
-{
-	struct scheduling_system *system = &driver->system;
-
-	queue_of(driver, entity)->n--;
-	if (driver->ops->leave)
-		driver->ops->leave(system, queue_of(driver, entity), entity);
-	entity->cpu = cpu;
-	if (driver->ops->place)
-		driver->ops->place(system, queue_of(driver, entity), entity, SCHEDULING_MIGRATE);
-	queue_of(driver, entity)->n++;
-	if (driver->ops->join)
-		driver->ops->join(system, queue_of(driver, entity), entity);
-	return entity;
-}
-
-static struct scheduling_entity *stolen(struct driver *driver, guint cpu)
-{
-	struct scheduling_system *system = &driver->system;
-	struct scheduling_entity *entity = NULL;
-	guint fullest = 0;
-
-	for (guint i = 0; i < system->n_queues; i++) {
-		struct scheduling_entity *first = least(driver, i, FALSE);
-
-		if (!first || system->queues[i].n <= fullest)
-			continue;
-		fullest = system->queues[i].n;
-		entity = first;
-	}
-	return entity ? moved(driver, entity, cpu) : NULL;
-}
-
-static void look_for_work(struct driver *driver, guint cpu)
-{
-	struct scheduling_system *system = &driver->system;
-	gint64 until_ns = SCHEDULING_NEVER;
-	struct scheduling_entity *entity;
-
-	if (driver->ops->pick) {
-		guint32 id = driver->ops->pick(system, cpu, &until_ns);
-
-		driver->slice_end_ns[cpu] = until_ns; /* of an idle CPU: when to look again */
-		g_assert_cmpint(until_ns, >, system->now_ns);
-		if (id != SCHEDULING_NO_ENTITY) {
-			entity = &system->entities[id];
-			if (system->cpus[entity->cpu].queue != system->cpus[cpu].queue)
-				moved(driver, entity, cpu);
-			run(driver, cpu, entity, until_ns);
-			return;
-		}
-		if (!driver->ops->work_conserving)
-			return;
-	}
-	entity = head(driver, system->cpus[cpu].queue);
-	if (!entity && driver->ops->steals)
-		entity = stolen(driver, cpu);
-	if (entity)
-		run(driver, cpu, entity, until_ns);
-}
-
-static guint cpu_for(struct driver *driver, struct scheduling_entity *entity)
-{
-	struct scheduling_system *system = &driver->system;
-	guint idle = SCHEDULING_NO_CPU, greatest = 0;
-
-	for (guint i = 0; i < system->n_cpus; i++) {
-		guint cpu = (entity->cpu + i) % system->n_cpus;
-
-		if (system->cpus[cpu].running == SCHEDULING_NO_ENTITY && idle == SCHEDULING_NO_CPU)
-			idle = cpu;
-	}
-	if (driver->ops->select)
-		return driver->ops->select(system, entity, idle);
-	if (idle != SCHEDULING_NO_CPU)
-		return idle;
-	if (driver->ops->scope == SCHEDULING_PER_CPU)
-		return entity->cpu;
-	for (guint i = 1; i < system->n_cpus; i++) {
-		const struct scheduling_entity *a = &system->entities[system->cpus[greatest].running];
-		const struct scheduling_entity *b = &system->entities[system->cpus[i].running];
-
-		if (scheduling_before(driver->ops->key(system, a), driver->ops->key(system, b)))
-			greatest = i;
-	}
-	return greatest;
-}
-
-static void wake(struct driver *driver, struct scheduling_entity *entity, enum scheduling_why why)
-{
-	struct scheduling_system *system = &driver->system;
-	guint cpu = cpu_for(driver, entity), running;
-	struct scheduling_queue *queue = &system->queues[system->cpus[cpu].queue];
-
-	g_assert_cmpuint(cpu, <, system->n_cpus);
-	if (entity->flags & SCHEDULING_HELD)
-		return;
-	entity->cpu = cpu;
-	driver->guests[entity->id].woken_ns = system->now_ns;
-	if (driver->ops->place)
-		driver->ops->place(system, queue, entity, why);
-	if (driver->placed)
-		driver->placed(driver, entity);
-	queue->n++;
-	entity->flags |= SCHEDULING_ON_QUEUE;
-	system->vms[entity->vm].n_runnable++;
-	if (driver->ops->join)
-		driver->ops->join(system, queue, entity);
-	enqueue(driver, entity);
-	running = system->cpus[cpu].running;
-	if (running == SCHEDULING_NO_ENTITY) {
-		if (!driver->starting)
-			look_for_work(driver, cpu);
-	} else if (driver->ops->preempt(system, &system->entities[running], entity)) {
-		off_cpu(driver, &system->entities[running]);
-		enqueue(driver, &system->entities[running]);
-		look_for_work(driver, cpu);
-	}
-}
-
-/* Blocks, releases and orders anew what an operation changed. */
-static void settle(struct driver *driver)
-{
-	struct scheduling_system *system = &driver->system;
-
-	for (guint i = 0; i < system->n_changed; i++) {
-		struct scheduling_entity *entity = &system->entities[system->changed[i]];
-
-		entity->flags &= ~(guint32)SCHEDULING_CHANGED;
-		if ((entity->flags & SCHEDULING_HELD) && (entity->flags & SCHEDULING_ON_QUEUE))
-			block(driver, entity);
-		else if (!(entity->flags & (SCHEDULING_HELD | SCHEDULING_ON_QUEUE)) &&
-			 driver->guests[entity->id].runnable)
-			wake(driver, entity, SCHEDULING_RELEASE);
-	}
-	system->n_changed = 0;
-}
-
 static void begin_job(struct driver *driver, guint i, enum scheduling_why why)
 {
 	struct scheduling_entity *entity = &driver->system.entities[i];
@@ -299,27 +78,27 @@ static void begin_job(struct driver *driver, guint i, enum scheduling_why why)
 	guest->runnable = TRUE;
 	if (why == SCHEDULING_JOB) {
 		if (driver->ops->place)
-			driver->ops->place(&driver->system, queue_of(driver, entity), entity, why);
+			driver->ops->place(&driver->system, driver_queue_of(driver, entity), entity, why);
 		return;
 	}
-	wake(driver, entity, why);
+	driver_wake(driver, entity, why);
 }
 
 static void slice_ended(struct driver *driver, guint cpu, gboolean place)
 {
 	struct scheduling_system *system = &driver->system;
 	struct scheduling_entity *entity = &system->entities[system->cpus[cpu].running];
-	struct scheduling_entity *first = head(driver, system->cpus[cpu].queue);
+	struct scheduling_entity *first = driver_head(driver, system->cpus[cpu].queue);
 
-	off_cpu(driver, entity);
+	driver_off_cpu(driver, entity);
 	if (!driver->ops->pick && first && driver->ops->keep(system, entity, first)) {
-		run(driver, cpu, entity, SCHEDULING_NEVER);
+		driver_dispatch(driver, cpu, entity, SCHEDULING_NEVER);
 		return;
 	}
 	if (place && driver->ops->place)
-		driver->ops->place(system, queue_of(driver, entity), entity, SCHEDULING_REQUEUE);
-	enqueue(driver, entity);
-	look_for_work(driver, cpu);
+		driver->ops->place(system, driver_queue_of(driver, entity), entity, SCHEDULING_REQUEUE);
+	driver_enqueue(driver, entity);
+	driver_look(driver, cpu);
 }
 
 /* How long a dodging guest may run before it must be asleep for the tick. */
@@ -348,7 +127,7 @@ static void job_ended(struct driver *driver, guint cpu)
 	if (guest->period_ns && guest->next_ns <= system->now_ns) {
 		begin_job(driver, i, SCHEDULING_JOB);
 		if (system->entities[i].flags & SCHEDULING_HELD)
-			block(driver, &system->entities[i]);
+			driver_block(driver, &system->entities[i]);
 		else
 			slice_ended(driver, cpu, FALSE);
 		return;
@@ -356,7 +135,13 @@ static void job_ended(struct driver *driver, guint cpu)
 	if (!guest->period_ns)
 		guest->next_ns = guest->dodges ? (system->now_ns / 10000000 + 1) * 10000000 + 100000
 					       : system->now_ns + guest->sleep_ns;
-	block(driver, &system->entities[i]);
+	driver_block(driver, &system->entities[i]);
+}
+
+static void log_add(struct driver *driver, gchar letter, gint64 delta_ns)
+{
+	for (driver->logged_ns += delta_ns; driver->logged_ns >= driver->log_ns; driver->logged_ns -= driver->log_ns)
+		g_string_append_c(driver->log, letter);
 }
 
 /* Every running vCPU is charged at every event: simple, and always before an operation sees it. */
@@ -367,17 +152,18 @@ static void charge(struct driver *driver, gint64 delta_ns)
 	for (guint cpu = 0; delta_ns && cpu < system->n_cpus; cpu++) {
 		guint i = system->cpus[cpu].running;
 
-		if (i == SCHEDULING_NO_ENTITY)
+		if (i == SCHEDULING_NO_ENTITY) {
+			if (driver->log)
+				log_add(driver, '.', delta_ns);
 			continue;
+		}
 		driver->guests[i].service_ns += delta_ns;
 		driver->guests[i].woken_ns = system->now_ns;
 		if (driver->guests[i].job_left_ns != G_MAXINT64)
 			driver->guests[i].job_left_ns -= delta_ns;
 		driver->ops->charge(system, &system->queues[system->cpus[cpu].queue], &system->entities[i], delta_ns);
 		if (driver->log)
-			for (driver->logged_ns += delta_ns; driver->logged_ns >= driver->log_ns;
-			     driver->logged_ns -= driver->log_ns)
-				g_string_append_c(driver->log, (gchar)('A' + i));
+			log_add(driver, (gchar)('A' + i), delta_ns);
 	}
 }
 
@@ -420,12 +206,12 @@ static void cpus_done(struct driver *driver)
 		    (driver->guests[i].dodges && until_dodge(system->now_ns) <= 0))
 			job_ended(driver, cpu);
 		else if (system->entities[i].flags & SCHEDULING_HELD)
-			block(driver, &system->entities[i]);
+			driver_block(driver, &system->entities[i]);
 	}
-	settle(driver);
+	driver_settle(driver);
 	for (guint cpu = 0; cpu < system->n_cpus; cpu++) {
 		if (system->cpus[cpu].running == SCHEDULING_NO_ENTITY)
-			look_for_work(driver, cpu);
+			driver_look(driver, cpu);
 		else if (driver->slice_end_ns[cpu] <= system->now_ns)
 			slice_ended(driver, cpu, TRUE);
 	}
@@ -442,7 +228,7 @@ static void expire(struct driver *driver, struct scheduling_entity *entity)
 	driver->ops->expire(system, entity);
 	g_assert_true(!(entity->flags & timed) || driver->ops->timer(system, entity) > system->now_ns);
 	if (held && !(entity->flags & SCHEDULING_HELD) && driver->guests[entity->id].runnable)
-		wake(driver, entity, SCHEDULING_RELEASE);
+		driver_wake(driver, entity, SCHEDULING_RELEASE);
 }
 
 static void entities_due(struct driver *driver)
@@ -456,7 +242,7 @@ static void entities_due(struct driver *driver)
 		expire(driver, entity);
 		if (!guest->runnable && guest->next_ns <= system->now_ns)
 			begin_job(driver, i, guest->runs ? SCHEDULING_WAKE : SCHEDULING_NEW);
-		settle(driver);
+		driver_settle(driver);
 	}
 }
 
@@ -500,7 +286,7 @@ void driver_run(struct driver *driver, gint64 until_ns)
 		entities_due(driver);
 		driver->starting = FALSE;
 		for (guint cpu = 0; cpu < system->n_cpus; cpu++)
-			look_for_work(driver, cpu);
+			driver_look(driver, cpu);
 	}
 	while (system->now_ns < until_ns || (driver->whole_events && system->now_ns == until_ns)) {
 		gint64 next = next_event(driver), delta;
@@ -517,13 +303,13 @@ void driver_run(struct driver *driver, gint64 until_ns)
 			driver->next_tick_ns += driver->ops->tick_ns;
 			for (guint cpu = 0; cpu < system->n_cpus; cpu++) {
 				driver->ops->tick(system, cpu);
-				settle(driver);
+				driver_settle(driver);
 			}
 		}
 		entities_due(driver);
 		for (guint cpu = 0; cpu < system->n_cpus; cpu++)
 			if (system->cpus[cpu].running == SCHEDULING_NO_ENTITY)
-				look_for_work(driver, cpu);
+				driver_look(driver, cpu);
 		if (driver->after_event)
 			driver->after_event(driver);
 	}

@@ -36,7 +36,7 @@ struct driver {
 	gint64 past_ns;
 	gboolean starting;    /* those that wake at 0 are all queued before the first is chosen */
 	gint64 first_miss_ns; /* −1: none */
-	GString *log;         /* a letter for each log_ns of service, when not NULL */
+	GString *log;         /* of one CPU: a letter for each log_ns, '.' when it idles; NULL: none */
 	gint64 log_ns, logged_ns, next_tick_ns;
 	/* After place(), before join(): a test may set what it wants. */
 	void (*placed)(struct driver *driver, struct scheduling_entity *entity);
@@ -53,3 +53,15 @@ void driver_gang(struct driver *driver, guint size);
 void driver_set(struct driver *driver, const gchar *parameter, const gchar *value);
 /* Admits all (and asserts that it could), then runs until then; may be called again. */
 void driver_run(struct driver *driver, gint64 until_ns);
+
+/* ---- Inside: scheduling_driver_queue.c ---- */
+
+struct scheduling_queue *driver_queue_of(struct driver *driver, const struct scheduling_entity *entity);
+void driver_enqueue(struct driver *driver, struct scheduling_entity *entity);
+struct scheduling_entity *driver_head(struct driver *driver, guint queue);
+void driver_off_cpu(struct driver *driver, struct scheduling_entity *entity);
+void driver_block(struct driver *driver, struct scheduling_entity *entity);
+void driver_dispatch(struct driver *driver, guint cpu, struct scheduling_entity *entity, gint64 until_ns);
+void driver_look(struct driver *driver, guint cpu); /* an idle CPU for work */
+void driver_wake(struct driver *driver, struct scheduling_entity *entity, enum scheduling_why why);
+void driver_settle(struct driver *driver); /* blocks, releases and orders anew what an operation changed */

@@ -141,6 +141,181 @@ static void test_split(void)
 	g_free(plan.memory);
 }
 
+/* Three that want 3/5 of two CPUs, slot by slot. The piece is found by halving, to 1 µs. */
+static void test_split_by_hand(void)
+{
+	const gint64 fifth = SCHEDULING_TABLE_NS / 5;
+	const struct {
+		guint32 entity;
+		gint64 end_ns;
+	} slots[2][4] = { { { 2, 2 * fifth }, { 0, 5 * fifth } },
+			  { { 1, 3 * fifth }, { 2, 4 * fifth }, { SCHEDULING_NO_ENTITY, 5 * fifth } } };
+	struct scheduling_entity entities[3];
+	struct plan plan;
+
+	for (guint i = 0; i < 3; i++)
+		entities[i] = (struct scheduling_entity) { .runtime_ns = 3 * fifth, .period_ns = 5 * fifth };
+	plan = make_plan(entities, 3, 2);
+	g_assert_cmpint(plan.result, ==, SCHEDULING_TABLE_PLANNED);
+	for (guint cpu = 0; cpu < 2; cpu++)
+		for (guint i = 0; i < 3 && slots[cpu][i].end_ns; i++) {
+			const struct scheduling_table_slot *slot = &plan.table.slots[plan.table.first[cpu] + i];
+
+			g_assert_cmpuint(slot->entity, ==, slots[cpu][i].entity);
+			g_assert_cmpint(ABS(slot->end_ns - slots[cpu][i].end_ns), <=, 1000);
+		}
+	g_assert_cmpuint(plan.table.home[0], ==, 0);
+	g_assert_cmpuint(plan.table.home[1], ==, 1);
+	g_assert_cmpuint(plan.table.home[2], ==, SCHEDULING_NO_CPU);
+	g_free(plan.memory);
+}
+
+/* Who wakes goes home, wherever it is; a split one to where its slot is now; others spread by number. */
+static void test_select(void)
+{
+	const struct scheduling_strategy *ops = scheduling_strategy_find("table");
+	struct driver *driver = driver_new(ops, 2, 5);
+	struct scheduling_entity *entities = driver->system.entities;
+	const gint64 fifth = SCHEDULING_TABLE_NS / 5;
+	struct plan plan;
+
+	for (guint i = 0; i < 3; i++) {
+		entities[i].runtime_ns = 3 * fifth;
+		entities[i].period_ns = 5 * fifth;
+		entities[i].cpu = 1 - i % 2;
+	}
+	plan = make_plan(entities, 5, 2);
+	driver->system.table = &plan.table;
+	g_assert_cmpuint(ops->select(&driver->system, &entities[0], SCHEDULING_NO_CPU), ==, 0);
+	g_assert_cmpuint(ops->select(&driver->system, &entities[1], SCHEDULING_NO_CPU), ==, 1);
+	g_assert_cmpuint(ops->select(&driver->system, &entities[2], SCHEDULING_NO_CPU), ==, 0);
+	driver->system.now_ns = 7 * SCHEDULING_TABLE_NS + 7 * fifth / 2;
+	g_assert_cmpuint(ops->select(&driver->system, &entities[2], SCHEDULING_NO_CPU), ==, 1);
+	g_assert_cmpuint(ops->select(&driver->system, &entities[3], SCHEDULING_NO_CPU), ==, 1);
+	g_assert_cmpuint(ops->select(&driver->system, &entities[4], SCHEDULING_NO_CPU), ==, 0);
+	driver_free(driver);
+	g_free(plan.memory);
+}
+
+/* A and B take 3/5 of a CPU each, in ten periods: a piece of C at the begin of the first may be 2/5 of a period and no longer, or
+ * they are late. The rest fits the other CPU. */
+static void test_split_short_periods(void)
+{
+	const gint64 tenth = SCHEDULING_TABLE_NS / 10;
+	struct scheduling_entity entities[3] = {
+		{ .runtime_ns = tenth * 6 / 10, .period_ns = tenth },
+		{ .runtime_ns = tenth * 6 / 10, .period_ns = tenth },
+		{ .runtime_ns = SCHEDULING_TABLE_NS * 42 / 100, .period_ns = SCHEDULING_TABLE_NS },
+	};
+	struct plan plan = make_plan(entities, 3, 2);
+
+	g_assert_cmpint(plan.result, ==, SCHEDULING_TABLE_PLANNED);
+	check_plan(&plan, entities, 3);
+	g_assert_cmpuint(plan.table.home[2], ==, SCHEDULING_NO_CPU);
+	g_free(plan.memory);
+}
+
+/* 1.5 µs are free on each CPU, and 2.2 wanted: the pieces would be too short to be worth a switch. */
+static void test_split_too_small(void)
+{
+	struct scheduling_entity entities[3] = {
+		{ .runtime_ns = SCHEDULING_TABLE_NS - 1500, .period_ns = SCHEDULING_TABLE_NS, .latency_ns = 10000 },
+		{ .runtime_ns = SCHEDULING_TABLE_NS - 1500, .period_ns = SCHEDULING_TABLE_NS, .latency_ns = 10000 },
+		{ .runtime_ns = 2200, .period_ns = SCHEDULING_TABLE_NS },
+	};
+	struct plan plan = make_plan(entities, 3, 2);
+
+	g_assert_cmpint(plan.result, ==, SCHEDULING_TABLE_CAPACITY);
+	g_free(plan.memory);
+}
+
+/* A lax latency target makes no period longer: 5 in each 10 ms are in each 10 ms. */
+static void test_period_kept(void)
+{
+	struct scheduling_entity entities[2] = {
+		{ .runtime_ns = 5000000, .period_ns = 10000000, .latency_ns = 100000000 },
+		{ .runtime_ns = 4000000, .period_ns = 10000000, .latency_ns = 100000000 },
+	};
+	struct plan plan = make_plan(entities, 2, 1);
+
+	g_assert_cmpint(plan.result, ==, SCHEDULING_TABLE_PLANNED);
+	entities[0].latency_ns = entities[1].latency_ns = 0; /* what the period implies */
+	check_plan(&plan, entities, 2);
+	g_free(plan.memory);
+}
+
+/* What a plan may not be. Two CPUs; the first vCPU has half of the first, in two parts, the second all of the other. */
+#define EIGHTH (SCHEDULING_TABLE_NS / 8)
+
+static void test_verify(void)
+{
+	static const guint32 first[] = { 0, 4, 6 }, none = SCHEDULING_NO_ENTITY;
+	static const struct {
+		const gchar *what;
+		guint slot;
+		guint32 entity;
+		gint64 end_ns;
+	} wrong[] = {
+		{ "nothing", 0, 0, 2 * EIGHTH },
+		{ "a slot of no length", 1, none, 2 * EIGHTH },
+		{ "a round that is not complete", 5, 1, SCHEDULING_TABLE_NS - 1 },
+		{ "a vCPU that is not there", 1, 3, 4 * EIGHTH },
+		{ "on two CPUs at once", 4, 0, 4 * EIGHTH },
+		{ "too little", 0, 0, 2 * EIGHTH - 1 },
+		{ "without a reservation", 1, 2, 4 * EIGHTH },
+		{ "nothing at all", 5, none, SCHEDULING_TABLE_NS },
+	};
+
+	for (guint i = 0; i < G_N_ELEMENTS(wrong); i++) {
+		struct scheduling_entity entities[3] = {
+			{ .runtime_ns = 4 * EIGHTH, .period_ns = 8 * EIGHTH, .latency_ns = 2 * EIGHTH },
+			{ .runtime_ns = EIGHTH, .period_ns = 8 * EIGHTH, .latency_ns = 8 * EIGHTH },
+		};
+		struct scheduling_table_slot slots[] = { { 2 * EIGHTH, 0 },
+							 { 4 * EIGHTH, none },
+							 { 6 * EIGHTH, 0 },
+							 { SCHEDULING_TABLE_NS, none },
+							 { SCHEDULING_TABLE_NS / 2, none },
+							 { SCHEDULING_TABLE_NS, 1 } };
+		guint32 cursors[2];
+		struct scheduling_table table = {
+			.n_cpus = 2, .n_entities = 3, .cursors = cursors, .first = first, .slots = slots
+		};
+		struct scheduling_table_given given[4] = { [3] = { .last_ns = -1 } };
+
+		slots[wrong[i].slot] = (struct scheduling_table_slot) { wrong[i].end_ns, wrong[i].entity };
+		g_test_message("%s", wrong[i].what);
+		g_assert_cmpint(scheduling_table_verify(entities, &table, given), ==, i == 0);
+	}
+}
+
+/* Gaps: the one within the round, and the one over its end. */
+static void test_verify_gaps(void)
+{
+	static const guint32 first[] = { 0, 4 }, none = SCHEDULING_NO_ENTITY;
+	struct scheduling_entity entity = { .runtime_ns = EIGHTH, .period_ns = 8 * EIGHTH };
+	struct scheduling_table_slot slots[] = {
+		{ EIGHTH, 0 }, { 3 * EIGHTH, none }, { 4 * EIGHTH, 0 }, { SCHEDULING_TABLE_NS, none }
+	};
+	guint32 cursor;
+	struct scheduling_table table = {
+		.n_cpus = 1, .n_entities = 1, .cursors = &cursor, .first = first, .slots = slots
+	};
+	struct scheduling_table_given given;
+
+	entity.latency_ns = 4 * EIGHTH;
+	g_assert_true(scheduling_table_verify(&entity, &table, &given));
+	g_assert_cmpint(given.gap_ns, ==, 4 * EIGHTH);
+	g_assert_cmpint(given.service_ns, ==, 2 * EIGHTH);
+	entity.latency_ns = 4 * EIGHTH - 1; /* over the end */
+	g_assert_false(scheduling_table_verify(&entity, &table, &given));
+	slots[2].end_ns = SCHEDULING_TABLE_NS - EIGHTH; /* 3/8 to 7/8; 1/8 over the end, 2/8 within */
+	entity.latency_ns = 2 * EIGHTH;
+	g_assert_true(scheduling_table_verify(&entity, &table, &given));
+	entity.latency_ns = 2 * EIGHTH - 1;
+	g_assert_false(scheduling_table_verify(&entity, &table, &given));
+}
+
 static void test_refused(void)
 {
 	struct scheduling_entity entity = { .runtime_ns = 20000000, .period_ns = 10000000 };
@@ -250,6 +425,13 @@ int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/scheduling/table/split", test_split);
+	g_test_add_func("/scheduling/table/split-by-hand", test_split_by_hand);
+	g_test_add_func("/scheduling/table/select", test_select);
+	g_test_add_func("/scheduling/table/split-short-periods", test_split_short_periods);
+	g_test_add_func("/scheduling/table/split-too-small", test_split_too_small);
+	g_test_add_func("/scheduling/table/period-kept", test_period_kept);
+	g_test_add_func("/scheduling/table/verify", test_verify);
+	g_test_add_func("/scheduling/table/verify-gaps", test_verify_gaps);
 	g_test_add_func("/scheduling/table/refused", test_refused);
 	g_test_add_func("/scheduling/table/large", test_large);
 	g_test_add_func("/scheduling/table/published", test_published);

@@ -49,17 +49,29 @@ static void share_by_weight(void)
 	}
 }
 
-/* Three on two CPUs take turns. */
+/* Three on two CPUs take turns, though queues are evened out only every 10 ms: to 1 % of what is due. With eevdf and bvt the lag
+ * that goes along from queue to queue is not the distance from all: 5 % as measured, for which no bound is known. */
 static void evens_out(void)
 {
+	static const struct {
+		const char *name;
+		gint64 within_ns;
+	} cases[] = { { "stride", SECOND / 15 },      { "credit", SECOND / 15 },  { "credit2", SECOND / 15 },
+		      { "round-robin", SECOND / 15 }, { "edf-cbs", SECOND / 15 }, { "eevdf", SECOND * 35 / 100 },
+		      { "bvt", SECOND * 35 / 100 } };
 	g_autoptr(workload_auto) workload = parse(
 		"{\"global\":{\"duration\":10},\"topology\":{\"cpus\":2},\"vms\":[{\"count\":3,\"run\":1000000}]}");
-	struct engine_result result;
 
-	run("eevdf", workload, SCHEDULING_SHARE_ANY, &result);
-	for (guint i = 0; i < 3; i++)
-		g_assert_cmpint(ABS(result.task[i].run_ns - 20 * SECOND / 3), <, SECOND / 2);
-	engine_result_clear(&result);
+	for (guint c = 0; c < G_N_ELEMENTS(cases); c++) {
+		struct engine_result result;
+
+		run(cases[c].name, workload, SCHEDULING_SHARE_ANY, &result);
+		for (guint i = 0; i < 3; i++) {
+			g_test_message("%s: %" G_GINT64_FORMAT, cases[c].name, result.task[i].run_ns);
+			g_assert_cmpint(ABS(result.task[i].run_ns - 20 * SECOND / 3), <, cases[c].within_ns);
+		}
+		engine_result_clear(&result);
+	}
 }
 
 static void thief(void)

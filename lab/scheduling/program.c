@@ -69,6 +69,16 @@ static gboolean take_lock(struct engine *engine, guint id, guint object)
 	return TRUE;
 }
 
+/* One that spins and runs has got its lock. */
+static void grant(struct engine *engine, guint id)
+{
+	guint cpu = entity(engine, id)->cpu;
+
+	engine->settle(engine, cpu);
+	engine->runner[id].left_ns = 0;
+	agenda_set(&engine->ends, cpu, engine->system.now_ns);
+}
+
 /* The first that spins and runs has it; one that waits for a CPU looks when it has got one. */
 static void give_lock(struct engine *engine, guint object)
 {
@@ -80,7 +90,7 @@ static void give_lock(struct engine *engine, guint object)
 
 		if (engine->runner[id].state != RUNNER_RUNNING)
 			continue;
-		engine_grant(engine, id);
+		grant(engine, id);
 		return;
 	}
 }
@@ -98,7 +108,7 @@ static gboolean meet(struct engine *engine, guint id, guint object)
 	barrier->waiters = g_array_new(FALSE, FALSE, sizeof(guint));
 	/* Woken by their agenda, after all that is due on CPUs. */
 	for (guint i = 0; i < waiters->len; i++)
-		agenda_set(&engine->wakes, g_array_index(waiters, guint, i), engine->system.now_ns);
+		engine_sleep(engine, g_array_index(waiters, guint, i), engine->system.now_ns);
 	g_array_unref(waiters);
 	return TRUE;
 }
@@ -182,13 +192,12 @@ static enum outcome dodge(struct engine *engine, guint id, const struct step *st
 
 enum outcome program_advance(struct engine *engine, guint id, gint64 *wake_ns)
 {
-	const struct task *task = &g_array_index(engine->workload->tasks, struct task, id);
 	struct runner *runner = &engine->runner[id];
 
 	for (guint count = 0; count < STEPS_AT_ONCE; count++) {
-		const struct step *step = &engine->steps[task->first_step + runner->at];
+		const struct step *step = &engine->steps[runner->first_step + runner->at];
 
-		if (runner->at >= task->n_steps)
+		if (runner->at >= runner->n_steps)
 			return OUTCOME_ENDS;
 		runner->at++;
 		switch ((enum step_kind)step->kind) {
@@ -233,9 +242,8 @@ enum outcome program_advance(struct engine *engine, guint id, gint64 *wake_ns)
 
 void program_resume(struct engine *engine, guint id)
 {
-	const struct task *task = &g_array_index(engine->workload->tasks, struct task, id);
 	struct runner *runner = &engine->runner[id];
-	const struct step *step = &engine->steps[task->first_step + runner->at];
+	const struct step *step = &engine->steps[runner->first_step + runner->at];
 
 	if (runner->spins) {
 		if (engine->lock[step->object].owner == NONE)

@@ -27,7 +27,7 @@ static G_ALWAYS_INLINE inline void cpu_settle(struct engine *engine, guint cpu)
 	c->since_ns = now;
 	runner->left_ns -= delta;
 	engine->task[id].run_ns += delta;
-	if (runner->spins)
+	if (runner->activity == RUNNER_SPINS)
 		engine->task[id].spin_ns += delta;
 	if (engine->window)
 		engine->window[id] += delta;
@@ -138,7 +138,7 @@ static inline void cpu_start(struct engine *engine, guint cpu, guint id, gint64 
 	runner->state = RUNNER_RUNNING;
 	c->running = id;
 	c->since_ns = engine->system.now_ns;
-	if (runner->spins || runner->dodges)
+	if (runner->activity >= RUNNER_SPINS)
 		program_resume(engine, id);
 	cost_add(engine, id, cpu);
 	cpu_slice_set(engine, cpu, until_ns);

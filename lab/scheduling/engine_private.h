@@ -41,6 +41,10 @@
 
 enum runner_state { RUNNER_ASLEEP, RUNNER_QUEUED, RUNNER_RUNNING, RUNNER_HELD, RUNNER_ENDED };
 
+/* What it does when it runs: a step that is over by itself; a job at STEP_USE; waits at STEP_LOCK; keeps out of the tick's way
+ * at STEP_DODGE. From SPINS on it looks about itself when it begins to run again (program_resume). */
+enum runner_activity { RUNNER_COMPUTES, RUNNER_WORKS, RUNNER_SPINS, RUNNER_DODGES };
+
 /* A line of the cache. */
 struct runner {
 	gint64 left_ns;    /* of the step it is at; SPIN_NS while it spins */
@@ -52,8 +56,8 @@ struct runner {
 	guint32 first_step, n_steps; /* its program's, in workload.steps */
 	guint32 last_cpu;            /* that it ran on, or NONE */
 	guint8 state;
-	guint8 begun, woken, spins;
-	guint8 dodges, works; /* at STEP_DODGE; at STEP_USE, on a job */
+	guint8 activity;
+	guint8 begun, woken;
 };
 G_STATIC_ASSERT(sizeof(struct runner) == CACHE_LINE);
 G_STATIC_ASSERT(sizeof(struct scheduling_entity) == 3 * CACHE_LINE);

@@ -52,20 +52,20 @@ static gboolean take_lock(struct engine *engine, guint id, guint object)
 	struct runner *runner = &engine->runner[id];
 
 	if (lock->owner != NONE && lock->owner != id) {
-		if (!runner->spins)
+		if (runner->activity != RUNNER_SPINS)
 			g_array_append_val(lock->spinners, id);
-		runner->spins = TRUE;
+		runner->activity = RUNNER_SPINS;
 		runner->left_ns = SPIN_NS;
 		return FALSE;
 	}
 	lock->owner = id;
-	if (runner->spins)
+	if (runner->activity == RUNNER_SPINS)
 		for (guint i = 0; i < lock->spinners->len; i++)
 			if (g_array_index(lock->spinners, guint, i) == id) {
 				g_array_remove_index(lock->spinners, i);
 				break;
 			}
-	runner->spins = FALSE;
+	runner->activity = RUNNER_COMPUTES;
 	return TRUE;
 }
 
@@ -140,15 +140,15 @@ static enum outcome use(struct engine *engine, guint id, gint64 period_ns, gint6
 	gint64 now = engine->system.now_ns;
 	guint percent;
 
-	if (!runner->works) { /* the job of the release that woke it */
+	if (runner->activity != RUNNER_WORKS) { /* the job of the release that woke it */
 		percent = utilization(engine, id, runner->release_ns);
 		if (percent) {
-			runner->works = TRUE;
+			runner->activity = RUNNER_WORKS;
 			runner->left_ns = period_ns / 100 * percent;
 			return OUTCOME_RUNS;
 		}
 	}
-	runner->works = FALSE;
+	runner->activity = RUNNER_COMPUTES;
 	do {
 		runner->release_ns += period_ns;
 		if (runner->release_ns + period_ns <= now)
@@ -158,7 +158,7 @@ static enum outcome use(struct engine *engine, guint id, gint64 period_ns, gint6
 	if (runner->release_ns > now)
 		return OUTCOME_BLOCKS;
 	percent = utilization(engine, id, runner->release_ns);
-	runner->works = TRUE;
+	runner->activity = RUNNER_WORKS;
 	runner->left_ns = period_ns / 100 * MAX(percent, 1);
 	return OUTCOME_RUNS;
 }
@@ -181,11 +181,11 @@ static enum outcome dodge(struct engine *engine, guint id, const struct step *st
 			DODGE_FIRST / 2;
 
 	if (now < next - margin) {
-		runner->dodges = TRUE;
+		runner->activity = RUNNER_DODGES;
 		runner->left_ns = next - margin - now;
 		return OUTCOME_RUNS;
 	}
-	runner->dodges = FALSE;
+	runner->activity = RUNNER_COMPUTES;
 	*wake_ns = next + margin / 10;
 	return OUTCOME_BLOCKS;
 }
@@ -245,10 +245,10 @@ void program_resume(struct engine *engine, guint id)
 	struct runner *runner = &engine->runner[id];
 	const struct step *step = &engine->steps[runner->first_step + runner->at];
 
-	if (runner->spins) {
+	if (runner->activity == RUNNER_SPINS) {
 		if (engine->lock[step->object].owner == NONE)
 			runner->left_ns = 0; /* looks at once */
-	} else if (runner->dodges) {
+	} else if (runner->activity == RUNNER_DODGES) {
 		/* It knows the time: after having been put off, it runs to the same tick or stays away. */
 		gint64 ignored;
 

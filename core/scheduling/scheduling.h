@@ -260,6 +260,8 @@ static inline bool scheduling_before(int64_t a, int64_t b)
  * nearest. Up to a day of real time. */
 static inline int64_t scheduling_virtual(int64_t delta_ns, uint32_t weight)
 {
+	if (weight == SCHEDULING_WEIGHT_NORMAL)
+		return delta_ns * SCHEDULING_VIRTUAL; /* the same, and most are: a division is dear */
 	return (delta_ns * (SCHEDULING_VIRTUAL * SCHEDULING_WEIGHT_NORMAL) + weight / 2) / weight;
 }
 

@@ -30,10 +30,13 @@ struct engine_setup {
 	gpointer user_data;
 };
 
-/* What became of a vCPU. */
+/* What became of a vCPU. What counts at every turn is first, in a line of the cache. */
 struct engine_task {
-	gint64 run_ns, overhead_ns, ready_ns, parked_ns, throttled_ns, max_gap_ns, spin_ns;
-	guint64 ok_jobs, tardy_jobs, wakeups;
+	_Alignas(64) gint64 run_ns;
+	gint64 overhead_ns, ready_ns, max_gap_ns;
+	guint64 wakeups;
+	gint64 parked_ns, throttled_ns, spin_ns;
+	guint64 ok_jobs, tardy_jobs;
 	gint64 max_tardiness_ns;
 	gint64 first_miss_ns, first_late_ns; /* the first deadline missed, −1: none; when that job was done */
 	gboolean overdue;                    /* at the horizon its job is past its deadline and not done */

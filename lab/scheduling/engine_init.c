@@ -30,16 +30,20 @@ static void cpus_init(struct engine *engine)
 									: 0;
 		engine->cpu[i].last = NONE;
 		engine->cpu[i].forced_ns = -1;
-		engine->idle[i / 64] |= G_GUINT64_CONSTANT(1) << i % 64;
+		bit_set(engine->idle, i);
 	}
 	engine->n_idle = n;
 	engine->system.n_queues = engine->system.cpus[n - 1].queue + 1;
 	engine->system.queues = g_new0(struct scheduling_queue, engine->system.n_queues);
 	engine->queue = g_new0(struct queue, engine->system.n_queues);
 	engine->load = g_new0(guint64, engine->system.n_queues);
+	engine->waiting = g_new0(guint64, BITS(engine->system.n_queues));
 	for (guint i = 0; i < n; i++) {
-		engine->cpu[i].queue = &engine->queue[engine->system.cpus[i].queue];
-		engine->cpu[i].sums = &engine->system.queues[engine->system.cpus[i].queue];
+		guint queue = engine->system.cpus[i].queue;
+
+		engine->cpu[i].queue_index = queue;
+		engine->cpu[i].queue = &engine->queue[queue];
+		engine->cpu[i].sums = &engine->system.queues[queue];
 	}
 }
 
@@ -67,7 +71,9 @@ static void entity_init(struct engine *engine, guint id)
 	strategy_random_init(&random, engine->setup->seed * 1000003 + engine->workload->seed * 7919 + id);
 	engine->runner[id].random = strategy_random_next(&random) | 1;
 	engine->runner[id].last_cpu = NONE;
-	engine->task[id].first_miss_ns = G_MININT64; /* has not begun */
+	engine->runner[id].first_step = task->first_step;
+	engine->runner[id].n_steps = task->n_steps;
+	engine->task[id].first_miss_ns = -1;
 }
 
 static void tasks_init(struct engine *engine)
@@ -76,7 +82,7 @@ static void tasks_init(struct engine *engine)
 	guint n = workload->tasks->len;
 
 	engine->system.n_entities = n;
-	engine->system.entities = g_aligned_alloc0(n, sizeof(struct scheduling_entity), 64);
+	engine->system.entities = g_aligned_alloc0(n, sizeof(struct scheduling_entity), CACHE_LINE);
 	engine->system.changed = g_new0(guint32, n);
 	engine->system.n_vms = workload->vms->len;
 	engine->system.vms = g_new0(struct scheduling_vm, workload->vms->len);
@@ -84,7 +90,7 @@ static void tasks_init(struct engine *engine)
 		engine->system.vms[i].first = workload_vm(workload, i)->first_task;
 		engine->system.vms[i].n_vcpus = workload_vm(workload, i)->n_tasks;
 	}
-	engine->runner = g_aligned_alloc0(n, sizeof(struct runner), 64);
+	engine->runner = g_aligned_alloc0(n, sizeof(struct runner), CACHE_LINE);
 	engine->task = engine->result->task;
 	engine->steps = (const struct step *)(const void *)workload->steps->data;
 	for (guint i = 0; i < n; i++)
@@ -101,6 +107,20 @@ static void tasks_init(struct engine *engine)
 	}
 }
 
+static void agendas_init(struct engine *engine)
+{
+	const struct scheduling_system *system = &engine->system;
+	gboolean balances = engine->ops->steals && engine->ops->scope == SCHEDULING_PER_CPU && !engine->ops->pick &&
+			    system->n_cpus > 1 && !engine->setup->no_balance;
+
+	agenda_init(&engine->ends, system->n_cpus);
+	agenda_init(&engine->timers, system->n_entities);
+	engine->next_tick_ns = engine->ops->tick_ns > 0 ? engine->ops->tick_ns : AGENDA_NEVER;
+	engine->next_balance_ns = balances ? ENGINE_BALANCE_NS : AGENDA_NEVER;
+	for (guint i = 0; i < system->n_entities; i++)
+		engine_sleep(engine, i, g_array_index(engine->workload->tasks, struct task, i).start_ns);
+}
+
 static void result_init(struct engine *engine)
 {
 	struct engine_result *result = engine->result;
@@ -114,7 +134,7 @@ static void result_init(struct engine *engine)
 	if (result->window_ns > 0)
 		windows = (guint64)((engine->horizon_ns + result->window_ns - 1) / result->window_ns);
 	result->n_windows = (guint)CLAMP(windows, 1, ENGINE_WINDOWS_MAX);
-	result->task = g_new0(struct engine_task, n);
+	result->task = g_aligned_alloc0(n, sizeof(struct engine_task), CACHE_LINE);
 	if (result->n_windows > 1) {
 		/* One more for what happens at the horizon itself. */
 		result->window = g_new0(gint64, ((gsize)result->n_windows + 1) * n);
@@ -133,15 +153,8 @@ void engine_init(struct engine *engine)
 	result_init(engine);
 	cpus_init(engine);
 	tasks_init(engine);
-	agenda_init(&engine->ends, system->n_cpus);
-	agenda_init(&engine->timers, system->n_entities);
-	agenda_init(&engine->wakes, system->n_entities);
+	agendas_init(engine);
 	engine->filters = setup->workload->masks->len > 0 || setup->sharing != SCHEDULING_SHARE_ANY;
-	engine->next_tick_ns = engine->ops->tick_ns > 0 ? engine->ops->tick_ns : AGENDA_NEVER;
-	engine->next_balance_ns = engine->ops->steals && engine->ops->scope == SCHEDULING_PER_CPU &&
-						  !engine->ops->pick && system->n_cpus > 1 && !setup->no_balance
-					  ? ENGINE_BALANCE_NS
-					  : AGENDA_NEVER;
 	if (setup->values)
 		engine->values = *setup->values;
 	else
@@ -159,7 +172,6 @@ void engine_init(struct engine *engine)
 		system->table = &engine->plan.table;
 	}
 	for (guint i = 0; i < system->n_entities; i++) {
-		const struct task *task = &g_array_index(setup->workload->tasks, struct task, i);
 		struct engine_task *told = &engine->task[i];
 
 		told->admission = engine->plan.refused && engine->plan.refused[i] ? SCHEDULING_REFUSED_CAPACITY
@@ -168,7 +180,6 @@ void engine_init(struct engine *engine)
 		/* Without its reservation it takes part all the same, as one that never asked for any. */
 		if (told->admission != SCHEDULING_ACCEPTED)
 			system->entities[i].runtime_ns = system->entities[i].period_ns = 0;
-		agenda_set(&engine->wakes, i, task->start_ns);
 	}
 	if (setup->host && lab_kernel_pins(setup->host))
 		engine->filters = TRUE;
@@ -181,17 +192,18 @@ void engine_free(struct engine *engine)
 	for (guint i = 0; i < engine->workload->barriers->len; i++)
 		g_array_unref(engine->barrier[i].waiters);
 	for (guint i = 0; i < engine->system.n_queues; i++) {
-		g_free(engine->queue[i].ready.node);
-		g_free(engine->queue[i].future.node);
+		g_free(engine->queue[i].ready.rest.entry);
+		g_free(engine->queue[i].future.rest.entry);
 	}
 	agenda_clear(&engine->ends);
 	agenda_clear(&engine->timers);
-	agenda_clear(&engine->wakes);
+	g_free(engine->wakes.entry);
 	plan_clear(&engine->plan);
 	g_free(engine->lock);
 	g_free(engine->barrier);
 	g_free(engine->queue);
 	g_free(engine->load);
+	g_free(engine->waiting);
 	g_free(engine->idle);
 	g_free(engine->core);
 	g_free(engine->cpu);

@@ -1,9 +1,60 @@
-/* Where: idle CPUs, stealing, evening out. */
+/* Where: who may run on which CPU, idle CPUs, whom to steal from, evening out. */
 #include "lab/scheduling/engine_private.h"
+#include "lab/scheduling/kernel.h"
 
-static gboolean usable(struct engine *engine, guint id, guint cpu)
+gboolean engine_allowed(struct engine *engine, guint id, guint cpu)
+{
+	guint mask = g_array_index(engine->workload->tasks, struct task, id).mask;
+
+	if (engine->setup->host && !lab_kernel_allows(engine->setup->host, id, cpu))
+		return FALSE;
+	return !mask || bit_of(engine->workload->masks->pdata[mask - 1], cpu);
+}
+
+gboolean engine_may_share(struct engine *engine, guint id, guint cpu)
+{
+	guint first = cpu / engine->threads * engine->threads;
+
+	if (engine->setup->sharing == SCHEDULING_SHARE_ANY)
+		return TRUE;
+	for (guint i = first; i < first + engine->threads && i < engine->system.n_cpus; i++) {
+		guint other = engine->system.cpus[i].running;
+
+		if (i == cpu || other == NONE)
+			continue;
+		if (!scheduling_compat(engine->setup->sharing, entity(engine, other), entity(engine, id)))
+			return FALSE;
+	}
+	return TRUE;
+}
+
+gboolean engine_usable(struct engine *engine, guint id, guint cpu)
 {
 	return !engine->filters || (engine_allowed(engine, id, cpu) && engine_may_share(engine, id, cpu));
+}
+
+/* ---- Idle CPUs ---- */
+
+static gboolean core_idle(const struct engine *engine, guint cpu)
+{
+	guint first = cpu / engine->threads * engine->threads;
+
+	for (guint i = first; i < first + engine->threads && i < engine->system.n_cpus; i++)
+		if (!bit_of(engine->idle, i))
+			return FALSE;
+	return TRUE;
+}
+
+/* The bits of a word that are of [first, end). */
+static guint64 word_of(const guint64 *bits, guint word, guint first, guint end)
+{
+	guint64 mask = G_MAXUINT64;
+
+	if (first > word * 64)
+		mask <<= first - word * 64;
+	if (end - word * 64 < 64)
+		mask &= (G_GUINT64_CONSTANT(1) << (end - word * 64)) - 1;
+	return bits[word] & mask;
 }
 
 /* An idle CPU of [first, end) that the vCPU may use; one whose core is idle altogether before others. */
@@ -11,35 +62,25 @@ static guint idle_within(struct engine *engine, guint id, guint first, guint end
 {
 	guint fallback = NONE;
 
-	for (guint word = first / 64; word < BITS(end); word++) {
-		guint64 bits = engine->idle[word];
-
-		while (bits) {
+	for (guint word = first / 64; word < BITS(end); word++)
+		for (guint64 bits = word_of(engine->idle, word, first, end); bits; bits &= bits - 1) {
 			guint cpu = word * 64 + (guint)__builtin_ctzll(bits);
-			guint core = cpu / engine->threads * engine->threads;
-			gboolean whole = TRUE;
 
-			bits &= bits - 1;
-			if (cpu < first || cpu >= end || !usable(engine, id, cpu))
+			if (!engine_usable(engine, id, cpu))
 				continue;
-			for (guint i = core; i < core + engine->threads && i < engine->system.n_cpus; i++)
-				whole = whole && (engine->idle[i / 64] >> i % 64 & 1);
-			if (whole)
+			if (engine->threads == 1 || core_idle(engine, cpu))
 				return cpu;
 			if (fallback == NONE)
 				fallback = cpu;
 		}
-	}
 	return fallback;
 }
 
-guint engine_find_idle(struct engine *engine, guint id)
+guint engine_idle_for(struct engine *engine, guint id)
 {
 	guint last = entity(engine, id)->cpu, found, n = engine->system.n_cpus;
 
-	if (!engine->n_idle)
-		return NONE;
-	if ((engine->idle[last / 64] >> last % 64 & 1) && usable(engine, id, last))
+	if (bit_of(engine->idle, last) && engine_usable(engine, id, last))
 		return last;
 	for (guint span = engine->llc_cpus;; span = span < engine->node_cpus ? engine->node_cpus : n) {
 		guint first = last / span * span;
@@ -47,121 +88,6 @@ guint engine_find_idle(struct engine *engine, guint id)
 		found = idle_within(engine, id, first, MIN(first + span, n));
 		if (found != NONE || span >= n)
 			return found;
-	}
-}
-
-/* Of the queues of CPUs [first, end), from the fullest; of equally full ones the first after `cpu`. */
-static guint steal_within(struct engine *engine, guint cpu, guint first, guint end)
-{
-	guint fullest = NONE, most = 0, id;
-
-	for (guint i = 1; i < end - first; i++) {
-		guint from = first + (cpu - first + i) % (end - first);
-
-		if (queue_length(&engine->queue[from]) > most) {
-			most = queue_length(&engine->queue[from]);
-			fullest = from;
-		}
-	}
-	if (fullest == NONE)
-		return NONE;
-	engine_settle(engine, fullest);
-	id = queue_take_any(engine, &engine->queue[fullest], cpu);
-	if (id != NONE)
-		engine_move(engine, id, cpu);
-	return id;
-}
-
-/* Likewise of the queues of whole caches. */
-static guint steal_cache(struct engine *engine, guint cpu)
-{
-	guint own = engine->system.cpus[cpu].queue, n = engine->system.n_queues, fullest = NONE, most = 0, id;
-
-	for (guint i = 1; i < n; i++) {
-		guint from = (own + i) % n;
-
-		if (queue_length(&engine->queue[from]) > most) {
-			most = queue_length(&engine->queue[from]);
-			fullest = from;
-		}
-	}
-	if (fullest == NONE)
-		return NONE;
-	for (guint i = 0; i < engine->system.n_cpus; i++)
-		if (engine->system.cpus[i].queue == fullest)
-			engine_settle(engine, i);
-	id = queue_take_any(engine, &engine->queue[fullest], cpu);
-	if (id != NONE)
-		engine_move(engine, id, cpu);
-	return id;
-}
-
-guint engine_steal(struct engine *engine, guint cpu)
-{
-	guint n = engine->system.n_cpus;
-
-	if (!engine->n_queued)
-		return NONE;
-	if (engine->ops->scope != SCHEDULING_PER_CPU)
-		return steal_cache(engine, cpu);
-	for (guint span = engine->llc_cpus;; span = span < engine->node_cpus ? engine->node_cpus : n) {
-		guint first = cpu / span * span, id = steal_within(engine, cpu, first, MIN(first + span, n));
-
-		if (id != NONE || span >= n)
-			return id;
-	}
-}
-
-/* The queued one whose going over evens out two queues best: its weight nearest to half the difference, and not above it. One
- * as heavy as the difference changes the sides: so three on two CPUs take turns. */
-static guint mover(struct engine *engine, const struct queue *from, guint to, guint64 difference)
-{
-	const struct queue_heap *heaps[] = { &from->ready, &from->future };
-	guint64 best_miss = G_MAXUINT64, best_order = 0;
-	guint best = NONE;
-
-	for (guint h = 0; h < G_N_ELEMENTS(heaps); h++)
-		for (guint i = 0; i < heaps[h]->n; i++) {
-			guint id = queue_id(&heaps[h]->node[i]);
-			guint64 twice = 2 * (guint64)entity(engine, id)->weight, order = heaps[h]->node[i].order;
-			guint64 miss = twice > difference ? twice - difference : difference - twice;
-
-			if (twice > 2 * difference || !engine_allowed(engine, id, to))
-				continue;
-			if (best == NONE || miss < best_miss || (miss == best_miss && order < best_order)) {
-				best = id;
-				best_miss = miss;
-				best_order = order;
-			}
-		}
-	return best;
-}
-
-void engine_balance(struct engine *engine)
-{
-	guint n = engine->system.n_cpus;
-
-	for (guint round = 0; round <= n / 8; round++) {
-		guint most = NONE, least = 0, id;
-
-		for (guint i = 0; i < n; i++) {
-			if (queue_length(&engine->queue[i]) && (most == NONE || engine->load[i] > engine->load[most]))
-				most = i;
-			if (engine->load[i] < engine->load[least])
-				least = i;
-		}
-		if (most == NONE || engine->load[most] <= engine->load[least])
-			return;
-		engine_settle(engine, most);
-		engine_settle(engine, least);
-		id = mover(engine, &engine->queue[most], least, engine->load[most] - engine->load[least]);
-		if (id == NONE)
-			return;
-		queue_remove(engine, &engine->queue[most], id);
-		engine_move(engine, id, least);
-		engine_push(engine, id);
-		if (engine->system.cpus[least].running == NONE)
-			engine_look(engine, least);
 	}
 }
 
@@ -183,4 +109,83 @@ guint engine_victim(struct engine *engine, guint id)
 		}
 	}
 	return victim;
+}
+
+/* ---- From queue to queue; each is one CPU's ---- */
+
+/* The fullest of [first, end), where it is fuller than *most; of equally full ones the first. */
+static guint fullest_within(const struct engine *engine, guint first, guint end, guint *most)
+{
+	guint fullest = NONE;
+
+	for (guint word = first / 64; word < BITS(end); word++)
+		for (guint64 bits = word_of(engine->waiting, word, first, end); bits; bits &= bits - 1) {
+			guint i = word * 64 + (guint)__builtin_ctzll(bits), length = queue_length(&engine->queue[i]);
+
+			if (length > *most) {
+				*most = length;
+				fullest = i;
+			}
+		}
+	return fullest;
+}
+
+guint engine_fullest(const struct engine *engine, guint cpu, guint first, guint end)
+{
+	guint most = 0, after, before;
+
+	after = cpu + 1 < end ? fullest_within(engine, cpu + 1, end, &most) : NONE;
+	before = first < cpu ? fullest_within(engine, first, cpu, &most) : NONE;
+	return before != NONE ? before : after;
+}
+
+gboolean engine_uneven(const struct engine *engine, struct engine_move *move)
+{
+	const guint64 *load = engine->load;
+	guint n = engine->system.n_cpus, most = NONE, least = 0;
+	guint64 greatest = 0, smallest = load[0];
+
+	for (guint i = 1; i < n; i++)
+		if (load[i] < smallest) {
+			smallest = load[i];
+			least = i;
+		}
+	for (guint word = 0; word < BITS(n); word++)
+		for (guint64 bits = engine->waiting[word]; bits; bits &= bits - 1) {
+			guint i = word * 64 + (guint)__builtin_ctzll(bits);
+
+			if (load[i] > greatest) {
+				greatest = load[i];
+				most = i;
+			}
+		}
+	*move = (struct engine_move) { NONE, most, least };
+	return most != NONE && greatest > smallest;
+}
+
+/* The queued one whose going over evens out two queues best: its weight nearest to half the difference, and not above it. One
+ * as heavy as the difference changes the sides: so three on two CPUs take turns. */
+gboolean engine_mover(struct engine *engine, struct engine_move *move)
+{
+	struct queue *from = &engine->queue[move->from];
+	struct line *lines[] = { &from->ready, &from->future };
+	guint64 difference = engine->load[move->from] - engine->load[move->to];
+	guint64 best_miss = G_MAXUINT64, best_order = 0;
+
+	for (guint l = 0; l < G_N_ELEMENTS(lines); l++)
+		for (guint i = 0; i < line_length(lines[l]); i++) {
+			guint64 order = heap_order(line_at(lines[l], i));
+			guint id = queue_id(order);
+			guint64 twice = 2 * (guint64)entity(engine, id)->weight;
+			guint64 miss = twice > difference ? twice - difference : difference - twice;
+
+			if (twice > 2 * difference || (engine->filters && !engine_allowed(engine, id, move->to)))
+				continue;
+			if (move->id == NONE || miss < best_miss || (miss == best_miss && order < best_order)) {
+				move->id = id;
+				best_miss = miss;
+				best_order = order;
+			}
+		}
+	return move->id != NONE;
 }

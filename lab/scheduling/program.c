@@ -52,21 +52,31 @@ static gboolean take_lock(struct engine *engine, guint id, guint object)
 	struct runner *runner = &engine->runner[id];
 
 	if (lock->owner != NONE && lock->owner != id) {
-		if (!runner->spins)
+		if (runner->activity != RUNNER_SPINS)
 			g_array_append_val(lock->spinners, id);
-		runner->spins = TRUE;
+		runner->activity = RUNNER_SPINS;
 		runner->left_ns = SPIN_NS;
 		return FALSE;
 	}
 	lock->owner = id;
-	if (runner->spins)
+	if (runner->activity == RUNNER_SPINS)
 		for (guint i = 0; i < lock->spinners->len; i++)
 			if (g_array_index(lock->spinners, guint, i) == id) {
 				g_array_remove_index(lock->spinners, i);
 				break;
 			}
-	runner->spins = FALSE;
+	runner->activity = RUNNER_COMPUTES;
 	return TRUE;
+}
+
+/* One that spins and runs has got its lock. */
+static void grant(struct engine *engine, guint id)
+{
+	guint cpu = entity(engine, id)->cpu;
+
+	engine->settle(engine, cpu);
+	engine->runner[id].left_ns = 0;
+	agenda_set(&engine->ends, cpu, engine->system.now_ns);
 }
 
 /* The first that spins and runs has it; one that waits for a CPU looks when it has got one. */
@@ -80,7 +90,7 @@ static void give_lock(struct engine *engine, guint object)
 
 		if (engine->runner[id].state != RUNNER_RUNNING)
 			continue;
-		engine_grant(engine, id);
+		grant(engine, id);
 		return;
 	}
 }
@@ -98,7 +108,7 @@ static gboolean meet(struct engine *engine, guint id, guint object)
 	barrier->waiters = g_array_new(FALSE, FALSE, sizeof(guint));
 	/* Woken by their agenda, after all that is due on CPUs. */
 	for (guint i = 0; i < waiters->len; i++)
-		agenda_set(&engine->wakes, g_array_index(waiters, guint, i), engine->system.now_ns);
+		engine_sleep(engine, g_array_index(waiters, guint, i), engine->system.now_ns);
 	g_array_unref(waiters);
 	return TRUE;
 }
@@ -173,15 +183,15 @@ static enum outcome use(struct engine *engine, guint id, gint64 period_ns, gint6
 	struct runner *runner = &engine->runner[id];
 	struct sample sample;
 
-	if (!runner->works) { /* the job of the release that woke it */
+	if (runner->activity != RUNNER_WORKS) { /* the job of the release that woke it */
 		sample = sample_at(engine, id, runner->release_ns);
 		if (sample.use_ppm) {
-			runner->works = TRUE;
+			runner->activity = RUNNER_WORKS;
 			runner->left_ns = use_job(engine, &sample, period_ns);
 			return OUTCOME_RUNS;
 		}
 	}
-	runner->works = FALSE;
+	runner->activity = RUNNER_COMPUTES;
 	do {
 		runner->release_ns = use_next(engine, id, runner->release_ns, period_ns);
 		sample = sample_at(engine, id, runner->release_ns);
@@ -189,7 +199,7 @@ static enum outcome use(struct engine *engine, guint id, gint64 period_ns, gint6
 	*wake_ns = runner->release_ns;
 	if (runner->release_ns > engine->system.now_ns)
 		return OUTCOME_BLOCKS;
-	runner->works = TRUE;
+	runner->activity = RUNNER_WORKS;
 	runner->left_ns = use_job(engine, &sample, period_ns);
 	return OUTCOME_RUNS;
 }
@@ -212,24 +222,23 @@ static enum outcome dodge(struct engine *engine, guint id, const struct step *st
 			DODGE_FIRST / 2;
 
 	if (now < next - margin) {
-		runner->dodges = TRUE;
+		runner->activity = RUNNER_DODGES;
 		runner->left_ns = next - margin - now;
 		return OUTCOME_RUNS;
 	}
-	runner->dodges = FALSE;
+	runner->activity = RUNNER_COMPUTES;
 	*wake_ns = next + margin / 10;
 	return OUTCOME_BLOCKS;
 }
 
 enum outcome program_advance(struct engine *engine, guint id, gint64 *wake_ns)
 {
-	const struct task *task = &g_array_index(engine->workload->tasks, struct task, id);
 	struct runner *runner = &engine->runner[id];
 
 	for (guint count = 0; count < STEPS_AT_ONCE; count++) {
-		const struct step *step = &engine->steps[task->first_step + runner->at];
+		const struct step *step = &engine->steps[runner->first_step + runner->at];
 
-		if (runner->at >= task->n_steps)
+		if (runner->at >= runner->n_steps)
 			return OUTCOME_ENDS;
 		runner->at++;
 		switch ((enum step_kind)step->kind) {
@@ -274,14 +283,13 @@ enum outcome program_advance(struct engine *engine, guint id, gint64 *wake_ns)
 
 void program_resume(struct engine *engine, guint id)
 {
-	const struct task *task = &g_array_index(engine->workload->tasks, struct task, id);
 	struct runner *runner = &engine->runner[id];
-	const struct step *step = &engine->steps[task->first_step + runner->at];
+	const struct step *step = &engine->steps[runner->first_step + runner->at];
 
-	if (runner->spins) {
+	if (runner->activity == RUNNER_SPINS) {
 		if (engine->lock[step->object].owner == NONE)
 			runner->left_ns = 0; /* looks at once */
-	} else if (runner->dodges) {
+	} else if (runner->activity == RUNNER_DODGES) {
 		/* It knows the time: after having been put off, it runs to the same tick or stays away. */
 		gint64 ignored;
 

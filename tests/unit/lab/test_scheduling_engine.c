@@ -131,6 +131,13 @@ static void locks_and_barriers(void)
 	engine_result_clear(&result);
 }
 
+static void same_results(const struct engine_result *a, const struct engine_result *b)
+{
+	g_assert_cmpuint(a->totals.events, >, 0);
+	g_assert_cmpmem(a->task, a->n_tasks * sizeof(*a->task), b->task, b->n_tasks * sizeof(*b->task));
+	g_assert_cmpmem(&a->totals, sizeof(a->totals), &b->totals, sizeof(b->totals));
+}
+
 static void same_seed(void)
 {
 	for (size_t i = 0; i < scheduling_n_strategies; i++) {
@@ -139,11 +146,47 @@ static void same_seed(void)
 
 		run(scheduling_strategies[i]->info.name, workload, SCHEDULING_SHARE_ANY, &a);
 		run(scheduling_strategies[i]->info.name, workload, SCHEDULING_SHARE_ANY, &b);
-		g_assert_cmpmem(a.task, a.n_tasks * sizeof(*a.task), b.task, b.n_tasks * sizeof(*b.task));
-		g_assert_cmpmem(&a.totals, sizeof(a.totals), &b.totals, sizeof(b.totals));
+		same_results(&a, &b);
 		g_assert_cmpint(a.totals.busy_ns, <=, 8 * SECOND);
 		engine_result_clear(&a);
 		engine_result_clear(&b);
+	}
+}
+
+/* The loop that is compiled for a strategy, and the one for any table of operations, which a copy of the table gets: the same
+ * results on random workloads, also where queues are long and where core scheduling filters. */
+static void loops_agree(void)
+{
+	static const char *const kinds[] = { "mixed", "speed", "realtime", "barrier", "locks" };
+	guint32 first = g_test_rand_int();
+
+	g_test_message("seed %u", first);
+	for (guint round = 0; round < 6; round++) {
+		g_autoptr(GRand) random = g_rand_new_with_seed(first + round);
+		g_autofree char *text = g_strdup_printf(
+			"%s,vms=%d,cpus=%d,seconds=1,seed=%u", kinds[round % G_N_ELEMENTS(kinds)],
+			g_rand_int_range(random, 1, 120), g_rand_int_range(random, 1, 9), first % 1000 + round + 1);
+		g_autoptr(workload_auto) workload = workload_generate(text, NULL);
+		enum scheduling_sharing sharing = round % 2 ? SCHEDULING_SHARE_VM : SCHEDULING_SHARE_ANY;
+
+		g_assert_nonnull(workload);
+		workload->horizon_ns = SECOND / 5;
+		workload->topology.threads_per_core = 1 + round % 2;
+		for (size_t i = 0; i < scheduling_n_strategies; i++) {
+			struct scheduling_strategy copy = *scheduling_strategies[i];
+			struct engine_setup setup = {
+				.strategy = &copy, .workload = workload, .seed = 1, .sharing = sharing
+			};
+			struct engine_result own, any;
+
+			g_test_message("%s %s", text, copy.info.name);
+			engine_run(&setup, &any);
+			setup.strategy = scheduling_strategies[i];
+			engine_run(&setup, &own);
+			same_results(&own, &any);
+			engine_result_clear(&own);
+			engine_result_clear(&any);
+		}
 	}
 }
 
@@ -181,6 +224,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/scheduling/engine/core-scheduling", core_scheduling);
 	g_test_add_func("/scheduling/engine/locks-and-barriers", locks_and_barriers);
 	g_test_add_func("/scheduling/engine/same-seed", same_seed);
+	g_test_add_func("/scheduling/engine/loops-agree", loops_agree);
 	g_test_add_func("/scheduling/workload/refused", refused);
 	return g_test_run();
 }

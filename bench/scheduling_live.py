@@ -21,8 +21,8 @@ PERCENTILES = (50, 99, 99.9)
 SIMULATED_S, SIMULATED_SEEDS = 20, 5
 
 #       name        firmware  wishes
-VMS = [("wake-a", "waker", ["--cpu-latency", "2ms", "--cpu-reserve", "10%"]),
-       ("wake-b", "waker", ["--cpu-latency", "2ms", "--cpu-reserve", "10%"]),
+VMS = [("wake-a", "waker", ["--cpu-latency", "2ms", "--cpu-reserve", "25%"]),
+       ("wake-b", "waker", ["--cpu-latency", "2ms", "--cpu-reserve", "25%"]),
        ("keep-30", "hog", ["--cpu-reserve", "30%"]),
        ("keep-70", "hog", ["--cpu-reserve", "70%"]),
        ("cap-20", "hog", ["--cpu-limit", "20%", "--cpu-weight", "800"]),
@@ -117,7 +117,9 @@ def calibrate(build, kind, tracer):
         waits = traces["wake"].waits
         if not waits:
             continue
-        jobs.append(ran["wake"] / len(waits))
+        # Alone it also runs while KVM looks for whether it is woken again at once.
+        if name != "alone":
+            jobs.append(ran["wake"] / len(waits))
         least = measure.median(waits) if name == "alone" else least
     return (max(jobs) if jobs else 0), least
 

@@ -31,7 +31,7 @@ f4 b9 TURNS e2 fe eb f8                hlt; cx = turns; loop .; again
 """
 HANDLER = "67 66 c7 83 b0 00 00 00 00 00 00 00 cf  end of interrupt; iret"
 GDT = "00 00 00 00 00 00 00 00 ff ff 00 00 00 93 cf 00"
-WAKER_TURNS = {"kvm": 0x40, "tcg": 0x1000}  # an interpreter takes some 300 ns for each
+WAKER_TURNS = {"kvm": 0x10, "tcg": 0x1000}  # an interpreter takes some 300 ns for each
 WAKER_PERIOD_NS = 4780001
 SETTLE_S = 0.5
 KVM = "/dev/kvm"

@@ -61,9 +61,9 @@ static inline void scheduling_retire(struct scheduling_system *system, struct sc
 }
 
 /* A reservation given as a part of a CPU, in SCHEDULING_UNITs, becomes a runtime in a period: that of the latency target, else
- * 50 ms; longer where the runtime would be so short that what a tick finds overrun would have to be paid back over many
+ * 20 ms; longer where the runtime would be so short that what a tick finds overrun would have to be paid back over many
  * periods. */
-#define SCHEDULING_RESERVE_PERIOD_NS     50000000
+#define SCHEDULING_RESERVE_PERIOD_NS     20000000
 #define SCHEDULING_RESERVE_PERIOD_MAX_NS 100000000
 #define SCHEDULING_RESERVE_RUNTIME_NS    500000 /* at least, if the longest period gives it */
 

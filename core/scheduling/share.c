@@ -54,10 +54,8 @@ void scheduling_entitle(struct scheduling_claim *claims, size_t n, int64_t capac
 			high = level;
 	}
 	for (size_t i = 0; i < n; i++) {
-		int64_t fair = by_weight(claims[i].weight, low, INT64_MAX / 2);
-
 		claims[i].due_ns = at_level(&claims[i], low);
-		claims[i].fair_ns = fair > claims[i].least_ns ? fair : claims[i].least_ns;
+		claims[i].fair_ns = by_weight(claims[i].weight, low, INT64_MAX / 2);
 	}
 }
 
@@ -71,7 +69,7 @@ static int64_t lag_after(int64_t lag_ns, const struct scheduling_claim *claim, i
 	return lag_ns < -SCHEDULING_LAG_MAX_NS ? -SCHEDULING_LAG_MAX_NS : lag_ns;
 }
 
-static int64_t corrected(uint32_t weight, int64_t lag_ns, int64_t due_ns, int64_t stretch_ns)
+static int64_t corrected(int64_t weight, int64_t lag_ns, int64_t due_ns, int64_t stretch_ns)
 {
 	int64_t rate, factor, behind = lag_ns < 0 ? -lag_ns : lag_ns;
 
@@ -81,19 +79,33 @@ static int64_t corrected(uint32_t weight, int64_t lag_ns, int64_t due_ns, int64_
 	rate = due_ns * PER_MILLE / stretch_ns;
 	rate = rate < 1 ? 1 : rate;
 	factor = behind * PER_MILLE / (SCHEDULING_LAG_GAIN_NS / PER_MILLE * rate) + PER_MILLE;
+	/* Who is ahead of a small share would otherwise stand still until others have had theirs. */
+	if (lag_ns < 0)
+		return weight * PER_MILLE / (factor < 2 * PER_MILLE ? factor : 2 * PER_MILLE);
 	if (factor > SCHEDULING_LAG_FACTOR * PER_MILLE)
 		factor = SCHEDULING_LAG_FACTOR * PER_MILLE;
-	if (lag_ns < 0)
-		return ((int64_t)weight * PER_MILLE + factor / 2) / factor;
-	return ((int64_t)weight * factor + PER_MILLE / 2) / PER_MILLE;
+	return weight * factor / PER_MILLE;
+}
+
+/* The weight that would give what is due. */
+static int64_t reserving(const struct scheduling_claim *claim)
+{
+	int64_t weight = claim->weight;
+
+	if (claim->due_ns <= claim->fair_ns)
+		return weight;
+	if (claim->fair_ns < claim->due_ns / SCHEDULING_WEIGHT_MAX)
+		return SCHEDULING_WEIGHT_MAX;
+	weight = weight * (claim->due_ns / 1000) / (claim->fair_ns / 1000 + 1);
+	return weight < SCHEDULING_WEIGHT_MAX ? weight : SCHEDULING_WEIGHT_MAX;
 }
 
 /* Powers of two, so that it does not change with every breath. */
 static int64_t lift(const struct scheduling_claim *claim, int64_t got_ns)
 {
-	int64_t factor = 1;
+	int64_t factor = 1, share = claim->fair_ns > claim->least_ns ? claim->fair_ns : claim->least_ns;
 
-	while (factor < SCHEDULING_LIFT_MAX && got_ns <= claim->fair_ns / (2 * factor))
+	while (factor < SCHEDULING_LIFT_MAX && got_ns <= share / (2 * factor))
 		factor *= 2;
 	return factor;
 }
@@ -104,7 +116,7 @@ uint32_t scheduling_correct(struct scheduling_share *share, const struct schedul
 	int64_t weight, change;
 
 	share->lag_ns = lag_after(share->lag_ns, claim, got_ns);
-	weight = corrected(claim->weight, share->lag_ns, claim->due_ns, stretch_ns);
+	weight = corrected(reserving(claim), share->lag_ns, claim->due_ns, stretch_ns);
 	if (latency && share->lag_ns > -SCHEDULING_LAG_QUIET_NS)
 		weight *= lift(claim, got_ns);
 	weight = weight < 1 ? 1 : weight > SCHEDULING_WEIGHT_MAX ? SCHEDULING_WEIGHT_MAX : weight;

@@ -11,7 +11,7 @@ struct scheduling_claim {
 	int64_t least_ns; /* reserved; due as far as it is wanted */
 	int64_t most_ns;  /* wanted, limited: the least of the two, and of the stretch; ≥ 0 */
 	int64_t due_ns;   /* out */
-	int64_t fair_ns; /* out: what it would have been due had it wanted everything, its limit aside; may be beyond the stretch */
+	int64_t fair_ns;  /* out: what its weight alone gives who wants everything; may be beyond the stretch */
 };
 
 /* scheduling_entitle(claims, n, capacity_ns): water-filling, the weighted max-min fair shares (D. Bertsekas, R. Gallager,
@@ -23,17 +23,17 @@ void scheduling_entitle(struct scheduling_claim *claims, size_t n, int64_t capac
 /* Correction: a kernel keeps weights on each of its CPUs and evens out CPUs only roughly, so that on the emptier of two
  * CPUs everyone gets more than its share for as long as that lasts. Whoever has fallen behind what it was due gets more
  * weight, whoever is ahead gets less, until the sums agree (integral control; what distributed weighted round-robin does
- * with rounds: T. Li, D. Baumberger, S. Hahn, PPoPP 2009). So reservations are kept by weight as well.
+ * with rounds: T. Li, D. Baumberger, S. Hahn, PPoPP 2009). Whose reservation is more than its weight gives weighs as much
+ * more from the start: so reservations are kept by weight as well.
  *
  * Lift: one with a latency target that uses less than its fair share weighs as much more as would bring it to that share:
  * woken, it comes first, and owes little for having run. Should it begin to use more, the lift is gone at the next
  * correction, and what it took too much is its lag (a bounded form of borrowed virtual time: K. Duda, D. Cheriton, SOSP
  * 1999). */
-#define SCHEDULING_LAG_MAX_NS \
-	500000000 /* more is forgotten: a stretch in which nothing helped is not made good for ever */
+#define SCHEDULING_LAG_MAX_NS   500000000 /* more is forgotten: what could not be helped is not made good for ever */
 #define SCHEDULING_LAG_GAIN_NS  100000000 /* behind by as much as it is due in this time: weight × 2; ahead: ÷ 2 */
 #define SCHEDULING_LAG_QUIET_NS 2000000   /* less is the counters' own grain */
-#define SCHEDULING_LAG_FACTOR   16        /* weights stay within 1/16 and 16 times what is wished, the lift aside */
+#define SCHEDULING_LAG_FACTOR   4         /* behind: at most so many times the weight; ahead: at least half of it */
 #define SCHEDULING_LIFT_MAX     16
 #define SCHEDULING_CORRECT_NS   100000000 /* from one correction to the next */
 

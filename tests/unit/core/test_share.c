@@ -117,7 +117,7 @@ static void test_long(void)
 static guint32 after(gint64 lag_ns, gint64 due_ns, gint64 got_ns)
 {
 	struct scheduling_share share = { .lag_ns = lag_ns };
-	struct scheduling_claim claim = { .weight = 100, .most_ns = ROUND_NS, .due_ns = due_ns };
+	struct scheduling_claim claim = { .weight = 100, .most_ns = ROUND_NS, .due_ns = due_ns, .fair_ns = due_ns };
 
 	return scheduling_correct(&share, &claim, got_ns, ROUND_NS, FALSE);
 }
@@ -125,7 +125,7 @@ static guint32 after(gint64 lag_ns, gint64 due_ns, gint64 got_ns)
 static void test_corrected(void)
 {
 	struct scheduling_share share = { 0 };
-	struct scheduling_claim claim = { .weight = 100, .most_ns = ROUND_NS, .due_ns = 50 * MS };
+	struct scheduling_claim claim = { .weight = 100, .most_ns = ROUND_NS, .due_ns = 50 * MS, .fair_ns = 50 * MS };
 	struct scheduling_claim asleep = { .weight = 100 };
 
 	/* As wished while nothing is owed, or nothing is due. */
@@ -137,8 +137,8 @@ static void test_corrected(void)
 	g_assert_cmpuint(after(0, 50 * MS, 100 * MS), ==, 50);
 	g_assert_cmpuint(after(30 * MS, 50 * MS, 30 * MS), ==, 200);
 	/* Bounded. */
-	g_assert_cmpuint(after(500 * MS, MS, 0), ==, 1600);
-	g_assert_cmpuint(after(-500 * MS, 1, ROUND_NS), ==, 6);
+	g_assert_cmpuint(after(500 * MS, MS, 0), ==, 400);
+	g_assert_cmpuint(after(-500 * MS, 1, ROUND_NS), ==, 50);
 	for (guint i = 0; i < 100; i++)
 		scheduling_correct(&share, &claim, 0, ROUND_NS, FALSE);
 	g_assert_cmpint(share.lag_ns, ==, SCHEDULING_LAG_MAX_NS);
@@ -151,10 +151,31 @@ static void test_corrected(void)
 	g_assert_cmpint(share.lag_ns, >, -MS);
 	/* Small changes are not made, a new wish is. */
 	share = (struct scheduling_share) { .wished = 1000, .weight = 1000 };
-	claim = (struct scheduling_claim) { .weight = 1000, .most_ns = ROUND_NS, .due_ns = ROUND_NS };
+	claim = (struct scheduling_claim) {
+		.weight = 1000, .most_ns = ROUND_NS, .due_ns = ROUND_NS, .fair_ns = ROUND_NS
+	};
 	g_assert_cmpuint(scheduling_correct(&share, &claim, ROUND_NS * 985 / 1000, ROUND_NS, FALSE), ==, 1000);
 	claim.weight = 1001;
 	g_assert_cmpuint(scheduling_correct(&share, &claim, ROUND_NS, ROUND_NS, FALSE), !=, 1000);
+}
+
+/* Reserved is seven times what the weight gives: it weighs so much more, so that the weights are as what is due. */
+static void test_reserved(void)
+{
+	struct scheduling_share share = { 0 };
+	struct scheduling_claim claims[] = { { .weight = 100, .least_ns = 70 * MS, .most_ns = ROUND_NS },
+					     { .weight = 300, .most_ns = ROUND_NS } };
+
+	scheduling_entitle(claims, 2, ROUND_NS);
+	g_assert_cmpint(claims[0].due_ns, ==, 70 * MS);
+	g_assert_cmpint(ABS(claims[0].fair_ns - 10 * MS), <, 10);
+	g_assert_cmpint(ABS((gint64)scheduling_correct(&share, &claims[0], 70 * MS, ROUND_NS, FALSE) - 700), <=, 1);
+	/* Beside the greatest weight. */
+	claims[0].weight = 1;
+	claims[1].weight = SCHEDULING_WEIGHT_MAX;
+	share = (struct scheduling_share) { 0 };
+	scheduling_entitle(claims, 2, ROUND_NS);
+	g_assert_cmpuint(scheduling_correct(&share, &claims[0], 70 * MS, ROUND_NS, FALSE), ==, SCHEDULING_WEIGHT_MAX);
 }
 
 /* With a latency target: weighs as much more as it uses less than its share, until it uses more. */
@@ -175,7 +196,7 @@ static void test_lift(void)
 	/* It turns out to be a hog: no lift, and it is ahead. */
 	claims[0].most_ns = ROUND_NS;
 	scheduling_entitle(claims, 2, ROUND_NS);
-	g_assert_cmpuint(scheduling_correct(&share, &claims[0], 60 * MS, ROUND_NS, TRUE), <, 30);
+	g_assert_cmpuint(scheduling_correct(&share, &claims[0], 60 * MS, ROUND_NS, TRUE), ==, 50);
 	g_assert_cmpint(share.lag_ns, <, -49 * MS);
 	/* Nobody is in its way: the bound holds, and nothing overflows. */
 	claims[0].most_ns = MS;
@@ -235,6 +256,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/share/random", test_random);
 	g_test_add_func("/share/long", test_long);
 	g_test_add_func("/share/corrected", test_corrected);
+	g_test_add_func("/share/reserved", test_reserved);
 	g_test_add_func("/share/lift", test_lift);
 	g_test_add_func("/share/converges", test_converges);
 	return g_test_run();

@@ -139,23 +139,41 @@ guint engine_fullest(const struct engine *engine, guint cpu, guint first, guint 
 	return before != NONE ? before : after;
 }
 
+/* Weights, as the kernel's model has them by now. */
+static gint64 load_of(const struct engine *engine, guint queue)
+{
+	const void *kernel = engine->setup->host;
+
+	return (gint64)engine->load[queue] + (kernel ? lab_kernel_extra_load(kernel, queue) : 0);
+}
+
+static gint64 weight_of(const struct engine *engine, guint id)
+{
+	const void *kernel = engine->setup->host;
+
+	return (gint64)engine->system.entities[id].weight + (kernel ? lab_kernel_extra_weight(kernel, id) : 0);
+}
+
 gboolean engine_uneven(const struct engine *engine, struct engine_move *move)
 {
-	const guint64 *load = engine->load;
 	guint n = engine->system.n_cpus, most = NONE, least = 0;
-	guint64 greatest = 0, smallest = load[0];
+	gint64 greatest = 0, smallest = load_of(engine, 0);
 
-	for (guint i = 1; i < n; i++)
-		if (load[i] < smallest) {
-			smallest = load[i];
+	for (guint i = 1; i < n; i++) {
+		gint64 load = load_of(engine, i);
+
+		if (load < smallest) {
+			smallest = load;
 			least = i;
 		}
+	}
 	for (guint word = 0; word < BITS(n); word++)
 		for (guint64 bits = engine->waiting[word]; bits; bits &= bits - 1) {
 			guint i = word * 64 + (guint)__builtin_ctzll(bits);
+			gint64 load = load_of(engine, i);
 
-			if (load[i] > greatest) {
-				greatest = load[i];
+			if (load > greatest) {
+				greatest = load;
 				most = i;
 			}
 		}
@@ -169,15 +187,14 @@ gboolean engine_mover(struct engine *engine, struct engine_move *move)
 {
 	struct queue *from = &engine->queue[move->from];
 	struct line *lines[] = { &from->ready, &from->future };
-	guint64 difference = engine->load[move->from] - engine->load[move->to];
-	guint64 best_miss = G_MAXUINT64, best_order = 0;
+	gint64 difference = load_of(engine, move->from) - load_of(engine, move->to), best_miss = G_MAXINT64;
+	guint64 best_order = 0;
 
 	for (guint l = 0; l < G_N_ELEMENTS(lines); l++)
 		for (guint i = 0; i < line_length(lines[l]); i++) {
 			guint64 order = heap_order(line_at(lines[l], i));
 			guint id = queue_id(order);
-			guint64 twice = 2 * (guint64)entity(engine, id)->weight;
-			guint64 miss = twice > difference ? twice - difference : difference - twice;
+			gint64 twice = 2 * weight_of(engine, id), miss = ABS(twice - difference);
 
 			if (twice > 2 * difference || (engine->filters && !engine_allowed(engine, id, move->to)))
 				continue;

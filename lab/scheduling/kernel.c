@@ -322,14 +322,14 @@ static void place(struct scheduling_system *system, struct scheduling_queue *que
 
 static void join(struct scheduling_system *system, struct scheduling_queue *queue, struct scheduling_entity *entity)
 {
-	kernel_correct_join(system, entity);
+	kernel_correct_join(system, queue, entity);
 	if (kernel_task(system, entity)->class == KERNEL_CLASS_FAIR)
 		kernel_fair_join(system, queue, entity);
 }
 
 static void leave(struct scheduling_system *system, struct scheduling_queue *queue, struct scheduling_entity *entity)
 {
-	kernel_correct_leave(system, entity);
+	kernel_correct_leave(system, queue, entity);
 	if (kernel_task(system, entity)->class == KERNEL_CLASS_FAIR)
 		kernel_fair_leave(system, queue, entity);
 }

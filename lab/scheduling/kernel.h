@@ -51,6 +51,11 @@ void lab_kernel_set_knobs(struct lab_kernel *kernel, guint entity, const struct 
 gboolean lab_kernel_allows(const struct lab_kernel *kernel, guint entity, guint cpu);
 gboolean lab_kernel_pins(const struct lab_kernel *kernel);
 
+/* Weights as corrected, beside those of the entities: by how much one weighs more (or less) now, and all on a queue together.
+ * What evens out CPUs goes by them. */
+gint64 lab_kernel_extra_weight(const struct lab_kernel *kernel, guint entity);
+gint64 lab_kernel_extra_load(const struct lab_kernel *kernel, guint queue);
+
 /* What became of a strategy. */
 struct lab_projection {
 	guint n;                                   /* vCPUs that asked to be admitted */

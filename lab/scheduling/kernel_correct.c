@@ -7,17 +7,33 @@ static gboolean takes_part(const struct kernel_task *task)
 	return task->known && task->class == KERNEL_CLASS_FAIR && !task->knobs.n_cpus;
 }
 
-void kernel_correct_join(struct scheduling_system *system, struct scheduling_entity *entity)
+gint64 lab_kernel_extra_weight(const struct lab_kernel *kernel, guint entity)
 {
-	kernel_task(system, entity)->wants_since_ns = system->now_ns;
+	return kernel->task[entity].extra;
 }
 
-void kernel_correct_leave(struct scheduling_system *system, struct scheduling_entity *entity)
+gint64 lab_kernel_extra_load(const struct lab_kernel *kernel, guint queue)
+{
+	return kernel->queue[queue].extra;
+}
+
+void kernel_correct_join(struct scheduling_system *system, struct scheduling_queue *queue,
+			 struct scheduling_entity *entity)
+{
+	struct kernel_task *task = kernel_task(system, entity);
+
+	task->wants_since_ns = system->now_ns;
+	kernel_queue(system, queue)->extra += task->extra;
+}
+
+void kernel_correct_leave(struct scheduling_system *system, struct scheduling_queue *queue,
+			  struct scheduling_entity *entity)
 {
 	struct kernel_task *task = kernel_task(system, entity);
 
 	task->wanted_ns += system->now_ns - task->wants_since_ns;
 	task->wants_since_ns = -1;
+	kernel_queue(system, queue)->extra -= task->extra;
 }
 
 static void claim(struct scheduling_system *system, guint id, gint64 stretch_ns, struct scheduling_claim *claim)
@@ -27,8 +43,8 @@ static void claim(struct scheduling_system *system, guint id, gint64 stretch_ns,
 	const struct scheduling_knobs *knobs = &task->knobs;
 
 	if (task->wants_since_ns >= 0) {
-		kernel_correct_leave(system, entity);
-		kernel_correct_join(system, entity);
+		task->wanted_ns += system->now_ns - task->wants_since_ns;
+		task->wants_since_ns = system->now_ns;
 	}
 	claim->weight = knobs->weight ? knobs->weight : SCHEDULING_WEIGHT_NORMAL;
 	claim->most_ns = MIN(task->wanted_ns, stretch_ns);
@@ -45,14 +61,17 @@ static void correct(struct scheduling_system *system, guint id, const struct sch
 {
 	struct scheduling_entity *entity = &system->entities[id];
 	struct kernel_task *task = kernel_task(system, entity);
-	guint weight = scheduling_correct(&task->share, claim, task->got_ns, stretch_ns, entity->latency_ns > 0);
+	gint64 weight = scheduling_correct(&task->share, claim, task->got_ns, stretch_ns, entity->latency_ns > 0);
 
 	task->wanted_ns = task->got_ns = 0;
-	if ((gint64)lab_kernel_weight(weight) == task->weight)
+	if ((gint64)lab_kernel_weight((guint)weight) == task->weight)
 		return;
-	kernel_fair_reweight(system, entity, (gint64)lab_kernel_weight(weight));
-	if (task->wants_since_ns >= 0)
+	kernel_fair_reweight(system, entity, (gint64)lab_kernel_weight((guint)weight));
+	if (task->wants_since_ns >= 0) {
+		kernel_of(system)->queue[task->queue].extra += weight - claim->weight - task->extra;
 		scheduling_changed(system, entity);
+	}
+	task->extra = weight - claim->weight;
 }
 
 void kernel_correct(struct scheduling_system *system)

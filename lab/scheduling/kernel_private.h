@@ -49,6 +49,7 @@ struct kernel_task {
 	gint64 got_ns, wanted_ns; /* since its last look */
 	gint64 wants_since_ns;    /* on a queue; −1: on none */
 	struct scheduling_share share;
+	gint64 extra; /* weight, corrected, beyond the wished one */
 };
 
 struct kernel_queue {
@@ -58,6 +59,7 @@ struct kernel_queue {
 	guint n_slices[KERNEL_SLICES_MAX];
 	gint64 rt_ran_ns, rt_until_ns; /* FIFO's part of this second */
 	gboolean rt_late;              /* it has had it: after the fair ones */
+	gint64 extra;                  /* of those on it */
 };
 
 struct lab_kernel {
@@ -132,8 +134,10 @@ void kernel_fair_reweight(struct scheduling_system *system, struct scheduling_en
 gint64 kernel_fair_left(const struct scheduling_system *system, const struct scheduling_entity *entity);
 
 /* kernel_correct.c: kernel_correct() is to be called at next_look_ns or soon after. */
-void kernel_correct_join(struct scheduling_system *system, struct scheduling_entity *entity);
-void kernel_correct_leave(struct scheduling_system *system, struct scheduling_entity *entity);
+void kernel_correct_join(struct scheduling_system *system, struct scheduling_queue *queue,
+			 struct scheduling_entity *entity);
+void kernel_correct_leave(struct scheduling_system *system, struct scheduling_queue *queue,
+			  struct scheduling_entity *entity);
 void kernel_correct(struct scheduling_system *system);
 
 /* kernel_project.c */

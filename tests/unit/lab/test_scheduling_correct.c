@@ -109,7 +109,7 @@ static void test_latency(void)
 	struct stage stage;
 
 	stage_open(&stage, 1, TRUE);
-	vcpu(&stage, 100, MS / 5, 5 * MS)->latency_ns = 2 * MS;
+	vcpu(&stage, 100, MS / 20, 5 * MS)->latency_ns = 2 * MS;
 	vcpu(&stage, 100, SECOND, 0)->latency_ns = 2 * MS;
 	for (guint i = 0; i < 4; i++)
 		vcpu(&stage, 400, SECOND, 0);

@@ -4,6 +4,7 @@ same VMs, one with no wishes, the others with wishes and a strategy each; while 
 turn by turn. It needs root; takes RUNS × (1 + strategies) × SECONDS_A_TURN."""
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -30,9 +31,12 @@ VMS = [("wake-a", "waker", ["--cpu-latency", "2ms", "--cpu-reserve", "25%"]),
        ("one-b", "hog", ["--cpu-weight", "100"]),
        ("four-a", "hog", ["--cpu-weight", "400"]),
        ("four-b", "hog", ["--cpu-weight", "400"])]
-# Other VMs, to see on them how long a waker runs each time, and how long a wake-up takes where nobody is in its way.
-CALIBRATION = {"alone": [("wake", "waker", [])],
-               "beside a hog a CPU": [("wake", "waker", []), *((f"hog-{n}", "hog", []) for n in range(os.cpu_count()))]}
+# Other VMs, to see on them how long a waker runs each time, and how long a wake-up takes where nobody's turn is in its way.
+CALIBRATION = [("wake", "waker", ["--cpu-latency", "1ms", "--cpu-reserve", "50%"]),
+               *((f"hog-{n}", "hog", []) for n in range(os.cpu_count()))]
+CALIBRATED_BY = "edf-cbs"
+JOBS = 40  # of different length, in a row, over and over
+DRAWS = 200000
 
 
 class Side:
@@ -40,14 +44,15 @@ class Side:
 
     def __init__(self, crowd):
         self.crowd, self.name = crowd, crowd.name
-        self.wall, self.ran, self.waits, self.gap = [], [], [], 0
+        self.wall, self.ran, self.waits, self.gaps = [], [], [], {}
 
     def turn(self, tracer):
         wall, ran, traces = self.crowd.measure(SECONDS, tracer)
         self.wall.append(wall)
         self.ran.append(ran)
         self.waits.append([wait for vm, trace in traces.items() if vm.startswith("wake") for wait in trace.waits])
-        self.gap = max([self.gap, *(gap for vm, trace in traces.items() if not vm.startswith("wake") for gap in trace.gaps)])
+        for vm, trace in traces.items():
+            self.gaps[vm] = max([self.gaps.get(vm, 0), *trace.gaps])
         return sum(ran.values()) / wall
 
     def share(self, vm):
@@ -72,7 +77,8 @@ def tell_side(report, side, wishes):
     for percent in PERCENTILES:
         report.figure(f"wake-up of the latency class, p{percent:g}", side.name, side.percentile(percent) * 1e6, "µs",
                       runs=sum(map(len, side.waits)))
-    report.figure("longest a runnable VM stood still", side.name, side.gap * 1e3, "ms",
+    longest = max(side.gaps, key=side.gaps.get)
+    report.figure(f"longest a runnable VM stood still ({longest})", side.name, side.gaps[longest] * 1e3, "ms",
                   (PERIOD_MS, True) if wishes else None)
 
 
@@ -105,52 +111,55 @@ def tell_beside(report, default, side):
 
 # ---- What the lab says of it ----
 
-def calibrate(build, kind, tracer):
-    """(s a waker runs each time, s a wake-up takes at least): on VMs that are not the ones compared."""
-    jobs, least = [], 0
-    for name, vms in CALIBRATION.items():
-        crowd = vcpus.Crowd(build, name, vms, kind)
+class Calibration:
+    """How long wakers run each time, and how long their wake-ups take: of VMs that are not the ones compared; s."""
+
+    def __init__(self, build, kind, tracer):
+        self.jobs, self.waits = [], []
+        crowd = vcpus.Crowd(build, "calibration", CALIBRATION, kind, CALIBRATED_BY)
         try:
-            _wall, ran, traces = crowd.measure(SECONDS, tracer)
+            for _turn in range(3):
+                _wall, _ran, traces = crowd.measure(SECONDS, tracer)
+                self.jobs += traces["wake"].jobs
+                self.waits += traces["wake"].waits
         finally:
             crowd.close()
-        waits = traces["wake"].waits
-        if not waits:
-            continue
-        # Alone it also runs while KVM looks for whether it is woken again at once.
-        if name != "alone":
-            jobs.append(ran["wake"] / len(waits))
-        least = measure.median(waits) if name == "alone" else least
-    return (max(jobs) if jobs else 0), least
+
+    def job_steps(self):
+        """Phases of rt-app's: jobs of the lengths seen, in an order by chance (seeded)."""
+        lengths = [measure.percentile(self.jobs, (n + 0.5) / JOBS) for n in range(JOBS)]
+        random.Random(measure.SEED).shuffle(lengths)
+        return {f"job-{n}": {"run": round(length * 1e6, 3), "timer": {"ref": "t", "period": vcpus.WAKER_PERIOD_NS / 1000}}
+                for n, length in enumerate(lengths)}
+
+    def seen(self, waits):
+        """Waits for a turn become wake-ups as they are seen here: each takes its own time beside."""
+        chance = random.Random(measure.SEED)
+        return [chance.choice(waits) + chance.choice(self.waits) for _draw in range(DRAWS)]
 
 
-def workload(job_s, least_s, wishes):
-    """The same VMs for the lab. A wake-up's own time is a switch's."""
+def workload(calibration, wishes):
+    """The same VMs for the lab."""
     vms = []
     for vm, image, given in VMS:
-        told = {"name": vm}
+        told = {"name": vm} | ({"run": 1000000} if image == "hog" else {"phases": calibration.job_steps()})
         if wishes:
             told |= {name.removeprefix("--cpu-"): int(value) if value.isdigit() else value
                      for name, value in zip(given[::2], given[1::2])}
-        if image == "hog":
-            told["run"] = 1000000
-        else:
-            told |= {"run": max(round(job_s * 1e6), 1), "timer": {"ref": vm, "period": vcpus.WAKER_PERIOD_NS / 1000}}
         vms.append(told)
-    return {"global": {"duration": SIMULATED_S},
-            "topology": {"cpus": os.cpu_count(), "switch_us": round(least_s * 1e6, 3)}, "vms": vms}
+    return {"global": {"duration": SIMULATED_S}, "topology": {"cpus": os.cpu_count()}, "vms": vms}
 
 
-def predict(build, side, job_s, least_s, strategy):
+def predict(build, calibration, strategy):
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
-        json.dump(workload(job_s, least_s, strategy != "kernel"), file)
+        json.dump(workload(calibration, strategy != "kernel"), file)
         file.flush()
         out = subprocess.run([os.path.join(build, "bench", "scheduling_predict"), file.name, strategy, str(SIMULATED_S),
                               str(SIMULATED_SEEDS)], check=True, stdout=subprocess.PIPE).stdout
     return json.loads(out)
 
 
-def tell_prediction(report, side, said, least_s):
+def tell_prediction(report, side, said, calibration):
     errors = {vm: 100 * (side.share(vm) - said["shares"][vm]) for vm, _image, _wishes in VMS}
     worst = max(errors, key=lambda vm: abs(errors[vm]))
     report.note(f"{side.name}: shares live and simulated: " + ", ".join(
@@ -158,7 +167,7 @@ def tell_prediction(report, side, said, least_s):
     report.figure(f"share, simulated off live: the worst ({worst})", side.name, abs(errors[worst]), "pp", (1, True))
     p99s = [measure.percentile(waits, 0.99) * 1e6 for waits in side.waits if waits]
     low, high = measure.interval(p99s)
-    p99 = (said["wakeup_s"]["p99"] + least_s) * 1e6
+    p99 = measure.percentile(calibration.seen(said["waits_s"]), 0.99) * 1e6
     report.add({"what": "wake-up p99, live", "side": side.name, "unit": "µs", "runs": len(p99s),
                 "median": measure.median(p99s), "low": low, "high": high}, None)
     report.figure("wake-up p99, simulated", side.name, p99, "µs")
@@ -175,8 +184,10 @@ def run(build, runs, report):
     try:
         with vcpus.accelerator() as kind:
             report.note(f"vCPU threads are {kind.upper()}'s")
-            job_s, least_s = calibrate(build, kind, tracer)
-            report.note(f"calibrated: a waker runs {job_s * 1e6:.0f} µs each time, a wake-up takes {least_s * 1e6:.1f} µs")
+            calibration = Calibration(build, kind, tracer)
+            report.note("calibrated: a waker runs {:.0f} µs each time (p99 {:.0f}), a wake-up takes {:.0f} µs (p99 {:.0f})".format(
+                *(1e6 * measure.percentile(values, share) for values in (calibration.jobs, calibration.waits)
+                  for share in (0.5, 0.99))))
             sides.append(Side(vcpus.Crowd(build, "default", [(vm, image, []) for vm, image, _wishes in VMS], kind)))
             sides += [Side(vcpus.Crowd(build, strategy, VMS, kind, strategy)) for strategy in STRATEGIES]
             for _turn in range(max(runs, RUNS_LEAST)):
@@ -192,8 +203,8 @@ def run(build, runs, report):
         if side is not sides[0]:
             tell_shares(report, side)
             tell_beside(report, sides[0], side)
-        said = predict(build, side, job_s, least_s, "kernel" if side is sides[0] else side.name)
-        tell_prediction(report, side, said, least_s)
+        said = predict(build, calibration, "kernel" if side is sides[0] else side.name)
+        tell_prediction(report, side, said, calibration)
         for note in notes[side.name]:
             report.note(f"{side.name}: {note}")
 

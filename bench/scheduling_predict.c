@@ -1,5 +1,5 @@
 /* scheduling_predict WORKLOAD STRATEGY SECONDS SEEDS: what the model of the kernel makes of a workload, as JSON: each VM's part
- * of a CPU, and percentiles of the wake-ups of all. STRATEGY "kernel": nothing is projected, all vCPUs are alike. */
+ * of a CPU, and what wake-ups of all waited, at each per mille. STRATEGY "kernel": nothing is projected, all vCPUs are alike. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,11 +7,11 @@
 #include "lab/scheduling/engine.h"
 #include "lab/scheduling/kernel.h"
 
-static const guint per_mille[] = { 500, 990, 999 };
+#define PARTS 1000
 
 struct sums {
-	double *ran_ns; /* by VM, over all seeds */
-	double percentile[G_N_ELEMENTS(per_mille)];
+	double *ran_ns;          /* by VM, over all seeds */
+	struct histogram wakeup; /* of all seeds */
 	double window_ns;
 };
 
@@ -27,22 +27,24 @@ static void run(const struct workload *workload, const struct scheduling_strateg
 	engine_run(&setup, &result);
 	for (guint i = 0; i < result.n_tasks; i++)
 		sums->ran_ns[workload_task(workload, i)->vm] += (double)result.task[i].run_ns;
-	for (gsize i = 0; i < G_N_ELEMENTS(per_mille); i++)
-		sums->percentile[i] += (double)histogram_percentile(&result.totals.wakeup, per_mille[i]);
+	for (guint i = 0; i < HISTOGRAM_CLASSES; i++)
+		sums->wakeup.count[i] += result.totals.wakeup.count[i];
+	sums->wakeup.n += result.totals.wakeup.n;
+	sums->wakeup.max = MAX(sums->wakeup.max, result.totals.wakeup.max);
 	sums->window_ns += (double)result.horizon_ns;
 	engine_result_clear(&result);
 }
 
-static void print(const struct workload *workload, const struct sums *sums, guint seeds)
+static void print(const struct workload *workload, const struct sums *sums)
 {
 	printf("{\"shares\": {");
 	for (guint i = 0; i < workload->vms->len; i++)
 		printf("%s\"%s\": %.6f", i ? ", " : "", workload_vm(workload, i)->name,
 		       sums->ran_ns[i] / sums->window_ns);
-	printf("}, \"wakeup_s\": {");
-	for (gsize i = 0; i < G_N_ELEMENTS(per_mille); i++)
-		printf("%s\"p%g\": %.9f", i ? ", " : "", (double)per_mille[i] / 10, sums->percentile[i] / seeds / 1e9);
-	printf("}}\n");
+	printf("}, \"waits_s\": [");
+	for (guint i = 1; i <= PARTS; i++)
+		printf("%s%.9f", i > 1 ? ", " : "", (double)histogram_percentile(&sums->wakeup, i) / 1e9);
+	printf("]}\n");
 }
 
 int main(int argc, char **argv)
@@ -67,7 +69,7 @@ int main(int argc, char **argv)
 	sums.ran_ns = g_new0(double, workload->vms->len);
 	for (guint seed = 1; seed <= seeds; seed++)
 		run(workload, strategy, seed, &sums);
-	print(workload, &sums, seeds);
+	print(workload, &sums);
 	g_free(sums.ran_ns);
 	return 0;
 }

@@ -14,11 +14,11 @@ WAKEUP = re.compile(r"pid=(\d+)")
 
 
 class Trace:
-    """Of one thread: waits, from each wake-up to the CPU it got, and gaps, from each loss of a CPU it still wanted to the
-    next; s."""
+    """Of one thread: waits, from each wake-up to the CPU it got; gaps, from each loss of a CPU it still wanted to the next;
+    jobs, how long it ran from wake-up to sleep; s."""
 
     def __init__(self):
-        self.waits, self.gaps = [], []
+        self.waits, self.gaps, self.jobs = [], [], []
 
 
 class Tracer:
@@ -58,7 +58,7 @@ class Tracer:
         self.read(into)
 
     def read(self, into):
-        woke, lost = {}, {}
+        woke, lost, began, job = {}, {}, {}, {}
         with open(os.path.join(self.path, "trace"), encoding="utf-8", errors="replace") as lines:
             for line in lines:
                 found = LINE.search(line)
@@ -71,9 +71,15 @@ class Tracer:
                 switch = SWITCH.search(found["rest"])
                 before, state, after = int(switch[1]), switch[2], int(switch[3])
                 lost.pop(before, None)
+                if before in began:
+                    job[before] = job.get(before, 0) + now - began.pop(before)
                 if state.startswith("R"):
                     lost[before] = now
+                elif before in job:
+                    into[before].jobs.append(job.pop(before))
                 trace = into.get(after)
+                if trace:
+                    began[after] = now
                 if trace and after in woke:
                     trace.waits.append(now - woke[after])
                 elif trace and after in lost:

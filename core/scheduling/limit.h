@@ -60,6 +60,20 @@ static inline void scheduling_retire(struct scheduling_system *system, struct sc
 		system->admitted -= scheduling_share(entity->runtime_ns, entity->period_ns);
 }
 
+/* A limit given as a part of a CPU, in SCHEDULING_UNITs (0: none), becomes so much in each 50 ms: whoever is limited is held no
+ * longer than twice that; in longer ones where the kernel's least quota is more. */
+#define SCHEDULING_LIMIT_PERIOD_NS 50000000
+
+static inline void scheduling_limit(struct scheduling_entity *entity, uint64_t share)
+{
+	int64_t period = SCHEDULING_LIMIT_PERIOD_NS, least = SCHEDULING_LIMIT_MIN_NS * (int64_t)SCHEDULING_UNIT;
+
+	while (share && period < SCHEDULING_PERIOD_MAX_NS && period * (int64_t)share < least)
+		period = period * 2 < SCHEDULING_PERIOD_MAX_NS ? period * 2 : SCHEDULING_PERIOD_MAX_NS;
+	entity->limit_period_ns = share ? period : 0;
+	entity->limit_ns = (period * (int64_t)share + SCHEDULING_UNIT / 2) / SCHEDULING_UNIT;
+}
+
 /* A reservation given as a part of a CPU, in SCHEDULING_UNITs, becomes a runtime in a period: that of the latency target, else
  * 20 ms; longer where the runtime would be so short that what a tick finds overrun would have to be paid back over many
  * periods. */

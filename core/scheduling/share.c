@@ -7,6 +7,7 @@
 #define PER_MILLE   1000
 #define STEP_PART   50
 #define FORGET_PART 8
+#define LESS_MOST   1333 /* per mille: no less than three quarters of the weight */
 
 /* What the level alone gives, ns for a weight of 2^LEVEL_BITS; at most `most`. */
 static int64_t by_weight(int64_t weight, int64_t level, int64_t most)
@@ -81,7 +82,7 @@ static int64_t corrected(int64_t weight, int64_t lag_ns, int64_t due_ns, int64_t
 	factor = behind * PER_MILLE / (SCHEDULING_LAG_GAIN_NS / PER_MILLE * rate) + PER_MILLE;
 	/* Who is ahead of a small share would otherwise stand still until others have had theirs. */
 	if (lag_ns < 0)
-		return weight * PER_MILLE / (factor < 2 * PER_MILLE ? factor : 2 * PER_MILLE);
+		return weight * PER_MILLE / (factor < LESS_MOST ? factor : LESS_MOST);
 	if (factor > SCHEDULING_LAG_FACTOR * PER_MILLE)
 		factor = SCHEDULING_LAG_FACTOR * PER_MILLE;
 	return weight * factor / PER_MILLE;

@@ -31,9 +31,9 @@ void scheduling_entitle(struct scheduling_claim *claims, size_t n, int64_t capac
  * correction, and what it took too much is its lag (a bounded form of borrowed virtual time: K. Duda, D. Cheriton, SOSP
  * 1999). */
 #define SCHEDULING_LAG_MAX_NS   500000000 /* more is forgotten: what could not be helped is not made good for ever */
-#define SCHEDULING_LAG_GAIN_NS  100000000 /* behind by as much as it is due in this time: weight × 2; ahead: ÷ 2 */
+#define SCHEDULING_LAG_GAIN_NS  100000000 /* behind by as much as it is due in this time: twice the weight */
 #define SCHEDULING_LAG_QUIET_NS 2000000   /* less is the counters' own grain */
-#define SCHEDULING_LAG_FACTOR   4         /* behind: at most so many times the weight; ahead: at least half of it */
+#define SCHEDULING_LAG_FACTOR   4         /* behind: at most so many times the weight; ahead: at least three quarters */
 #define SCHEDULING_LIFT_MAX     16
 #define SCHEDULING_CORRECT_NS   100000000 /* from one correction to the next */
 

@@ -9,7 +9,6 @@
 #include "daemon/agent/cpu_shares.h"
 #include "daemon/agent/lifecycle.h"
 
-#define PERIOD_NS  100000000 /* of limits */
 #define STRETCH_NS 1000000000
 
 static void round_vm_free(gpointer data)
@@ -66,10 +65,8 @@ static struct scheduling_entity entity_of(const struct cpu_round_vm *vm)
 	guint64 most = (guint64)vm->n_vcpus * 100;
 	struct scheduling_entity entity = { .weight = vm->weight, .latency_ns = (gint64)vm->latency_us * 1000 };
 
-	if (vm->limit_percent && vm->limit_percent < most) {
-		entity.limit_period_ns = PERIOD_NS;
-		entity.limit_ns = (gint64)(PERIOD_NS / most * vm->limit_percent);
-	}
+	if (vm->limit_percent < most)
+		scheduling_limit(&entity, (guint64)vm->limit_percent * SCHEDULING_UNIT / most);
 	if (vm->reserve_percent)
 		scheduling_reserve(&entity, MIN(vm->reserve_percent, most) * SCHEDULING_UNIT / most);
 	return entity;
@@ -257,7 +254,10 @@ static void read_usage(struct cpu_round *round)
 		const struct cpu_target target = target_of(vm);
 
 		vm->usage = g_new0(struct cpu_usage, vm->n_vcpus);
-		cpu_read(*round->cpu, &target, vm->usage);
+		if (round->read)
+			cpu_read(*round->cpu, &target, vm->usage);
+		else
+			cpu_read_times(*round->cpu, &target, vm->usage);
 	}
 }
 

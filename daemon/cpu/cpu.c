@@ -185,14 +185,6 @@ static gboolean knobs_equal(const struct scheduling_knobs *a, const struct sched
 	       a->cookie == b->cookie;
 }
 
-static gboolean is_settled(const struct cpu_vm *vm, const struct scheduling_knobs *knobs)
-{
-	for (guint i = 0; i < vm->n_threads; i++)
-		if (!vm->threads[i].settled || !knobs_equal(&vm->threads[i].knobs, &knobs[i]))
-			return FALSE;
-	return TRUE;
-}
-
 /* Does a crash in between leave something that must be undone at once? A class does, and what the journal lacks. */
 static gboolean needs_mark(const struct cpu_vm *vm, const struct scheduling_knobs *knobs)
 {
@@ -390,6 +382,40 @@ static struct cpu_vm *known_vm(struct cpu *cpu, const struct cpu_target *target,
 	return vm;
 }
 
+static gboolean differs_in_weight_only(const struct cpu_vm *vm, const struct scheduling_knobs *knobs)
+{
+	for (guint i = 0; i < vm->n_threads; i++) {
+		struct scheduling_knobs now = vm->threads[i].knobs;
+
+		if (!vm->threads[i].settled || (now.weight != knobs[i].weight && (!now.weight || !knobs[i].weight)))
+			return FALSE;
+		now.weight = knobs[i].weight;
+		if (!knobs_equal(&now, &knobs[i]))
+			return FALSE;
+	}
+	return TRUE;
+}
+
+/* What a control loop changes over and over: a file each, and nothing else is looked at. FALSE: something is in the way,
+ * and the whole way says what. */
+static gboolean reweigh(struct cpu *cpu, struct cpu_vm *vm, const struct scheduling_knobs *knobs)
+{
+	cpu->n_writes = 0;
+	for (guint i = 0; i < vm->n_threads; i++) {
+		g_autofree char *name = NULL;
+
+		if (vm->threads[i].knobs.weight == knobs[i].weight)
+			continue;
+		name = g_strdup_printf("%s.vcpu%u", vm->name, i);
+		if (cpu_group_weight(cpu, name, knobs[i].weight))
+			return FALSE;
+		vm->threads[i].knobs.weight = knobs[i].weight;
+	}
+	if (cpu->n_writes)
+		cpu_groups_balance(cpu);
+	return TRUE;
+}
+
 enum cpu_outcome cpu_apply(struct cpu *cpu, const struct cpu_target *target, const struct scheduling_knobs *knobs,
 			   unsigned flags, struct cpu_report *report)
 {
@@ -399,9 +425,9 @@ enum cpu_outcome cpu_apply(struct cpu *cpu, const struct cpu_target *target, con
 	int status;
 
 	if (vm && !(flags & CPU_VERIFY) && !vm->half && vm->pid == target->pid && has_threads(vm, target) &&
-	    is_settled(vm, knobs)) {
+	    differs_in_weight_only(vm, knobs) && reweigh(cpu, vm, knobs)) {
 		*report = vm->report;
-		report->n_writes = 0;
+		report->n_writes = cpu->n_writes;
 		return CPU_APPLIED;
 	}
 	*report = (struct cpu_report) { 0 };

@@ -111,6 +111,8 @@ struct cpu_usage {
 /* cpu_read(cpu, target, usage): fills usage[0 … n_vcpus − 1] from /proc, without asking the VM. A thread that is gone has
  * all zeros. Returns how many were read. */
 guint cpu_read(struct cpu *cpu, const struct cpu_target *target, struct cpu_usage *usage);
+/* cpu_read_times(cpu, target, usage): likewise run_ns, ready_ns and slices only, for a control loop: one file a thread. */
+guint cpu_read_times(struct cpu *cpu, const struct cpu_target *target, struct cpu_usage *usage);
 
 /* DEADLINE's admission bandwidth, in parts per million of one CPU. A thread that leaves DEADLINE asleep loses what it had
  * reserved until the kernel next rebuilds its scheduling domains; we never do that, others may have.

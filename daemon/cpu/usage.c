@@ -50,7 +50,7 @@ static void read_switches(struct cpu *cpu, const struct cpu_target *target, guin
 	usage->has_switches = TRUE;
 }
 
-guint cpu_read(struct cpu *cpu, const struct cpu_target *target, struct cpu_usage *usage)
+guint cpu_read_times(struct cpu *cpu, const struct cpu_target *target, struct cpu_usage *usage)
 {
 	guint n = 0;
 
@@ -64,10 +64,20 @@ guint cpu_read(struct cpu *cpu, const struct cpu_target *target, struct cpu_usag
 		    sscanf(text, "%llu %llu %llu", &run, &ready, &slices) != 3)
 			continue;
 		usage[i] = (struct cpu_usage) { .run_ns = run, .ready_ns = ready, .slices = slices, .was_read = TRUE };
-		read_throttling(cpu, target->vm, i, &usage[i]);
-		read_switches(cpu, target, i, &usage[i]);
 		n++;
 	}
+	return n;
+}
+
+guint cpu_read(struct cpu *cpu, const struct cpu_target *target, struct cpu_usage *usage)
+{
+	guint n = cpu_read_times(cpu, target, usage);
+
+	for (guint i = 0; i < target->n_vcpus; i++)
+		if (usage[i].was_read) {
+			read_throttling(cpu, target->vm, i, &usage[i]);
+			read_switches(cpu, target, i, &usage[i]);
+		}
 	return n;
 }
 

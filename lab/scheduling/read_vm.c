@@ -5,7 +5,6 @@
 #include "core/scheduling/limit.h"
 
 #define INSTANCE_MAX 100000
-#define PERIOD_NS    100000000 /* of limits, given as shares */
 
 struct wants {
 	guint copies, vcpus;
@@ -167,8 +166,11 @@ gboolean reader_vm(struct reader *reader, const char *where, const char *name, J
 		vm->priority = (gint32)wants.priority;
 		vm->latency_ns = wants.latency_ns;
 		if (wants.limit > 0 && wants.limit < wants.vcpus) {
-			vm->limit_period_ns = PERIOD_NS;
-			vm->limit_ns = (gint64)(wants.limit / wants.vcpus * PERIOD_NS + 0.5);
+			struct scheduling_entity entity = { 0 };
+
+			scheduling_limit(&entity, (guint64)(wants.limit / wants.vcpus * SCHEDULING_UNIT + 0.5));
+			vm->limit_period_ns = entity.limit_period_ns;
+			vm->limit_ns = entity.limit_ns;
 		}
 		for (guint i = 0; i < wants.vcpus; i++)
 			if (!vcpu_add(reader, where, object, &wants))

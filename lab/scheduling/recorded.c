@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#include "core/scheduling/scheduling.h"
+#include "core/scheduling/limit.h"
 #include "lab/error.h"
 #include "lab/scheduling/workload.h"
 
@@ -14,8 +14,7 @@
 #define WAKEUPS_DEFAULT 5000000
 #define ROUNDS_LEAST    30
 #define SAMPLES_MAX     (32u << 20)
-#define WAKEUP_NS_LEAST 10000     /* apart: more would be a program's own doing, and only cost time here */
-#define PERIOD_NS       100000000 /* of limits, and of reservations without a latency target: as they are enforced */
+#define WAKEUP_NS_LEAST 10000 /* apart: more would be a program's own doing, and only cost time here */
 
 /* What is taken of the recording. */
 struct part {
@@ -84,23 +83,22 @@ static void part_choose(const struct recording *recording, guint seconds, guint 
 static void wishes_set(struct workload *workload, guint vm, const struct recorded_row *row)
 {
 	struct workload_vm *told = workload_vm(workload, vm);
-	gint64 most = (gint64)told->n_tasks * 100;
+	struct scheduling_entity entity = { .latency_ns = (gint64)row->latency_us * 1000 };
+	guint64 most = (guint64)told->n_tasks * 100;
 
+	/* As they are enforced. */
+	if (row->limit_percent < most)
+		scheduling_limit(&entity, (guint64)row->limit_percent * SCHEDULING_UNIT / most);
+	scheduling_reserve(&entity, MIN((guint64)row->reserve_percent, most) * SCHEDULING_UNIT / most);
 	told->weight = row->weight;
-	told->latency_ns = (gint64)row->latency_us * 1000;
-	told->limit_ns = told->limit_period_ns = 0;
-	if (row->limit_percent && row->limit_percent < most) {
-		told->limit_period_ns = PERIOD_NS;
-		told->limit_ns = PERIOD_NS * (gint64)row->limit_percent / most;
-	}
+	told->latency_ns = entity.latency_ns;
+	told->limit_ns = entity.limit_ns;
+	told->limit_period_ns = entity.limit_period_ns;
 	for (guint i = told->first_task; i < told->first_task + told->n_tasks; i++) {
 		struct task *task = workload_task(workload, i);
 
-		task->period_ns = task->runtime_ns = 0;
-		if (!row->reserve_percent)
-			continue;
-		task->period_ns = told->latency_ns ? MIN(told->latency_ns, PERIOD_NS) : PERIOD_NS;
-		task->runtime_ns = task->period_ns * MIN((gint64)row->reserve_percent, most) / most;
+		task->period_ns = entity.period_ns;
+		task->runtime_ns = entity.runtime_ns;
 	}
 }
 

@@ -67,6 +67,34 @@ static void test_layout(gconstpointer data)
 }
 
 /* Someone else changes a value: verify puts it back and says it wrote. */
+/* What a control loop does over and over costs a write a weight, and one for all. */
+static void test_reweigh(void)
+{
+	struct fixture f;
+
+	fixture_begin(&f, FALSE);
+	for (guint i = 0; i < 2; i++)
+		f.knobs[i] = (struct scheduling_knobs) { .weight = 100, .slice_ns = 3000000 };
+	g_assert_cmpint(fixture_apply(&f, 0), ==, CPU_APPLIED);
+	g_string_truncate(f.fake.log, 0);
+	f.knobs[1].weight = 250;
+	g_assert_cmpint(fixture_apply(&f, 0), ==, CPU_APPLIED);
+	g_assert_cmpstr(f.fake.log->str, ==, "polder/web.vcpu1/cpu.shares=2560\npolder/cpu.shares=4608\n");
+	g_assert_cmpuint(f.report.n_writes, ==, 2);
+	g_assert_cmpuint(f.report.of[CPU_WEIGHT].enforced, ==, 2);
+	/* One that is in the way is told as ever. */
+	f.fake.fail_file = "cpu.shares";
+	f.fake.fail_status = EACCES;
+	f.knobs[0].weight = 50;
+	g_assert_cmpint(fixture_apply(&f, 0), ==, CPU_APPLIED);
+	g_assert_cmpuint(f.report.of[CPU_WEIGHT].enforced, ==, 1);
+	g_assert_nonnull(strstr(f.report.of[CPU_WEIGHT].why, "Permission denied"));
+	f.fake.fail_file = NULL;
+	g_assert_cmpint(fixture_apply(&f, CPU_VERIFY), ==, CPU_APPLIED);
+	expect_file(&f, "web.vcpu0/cpu.shares", "512");
+	fixture_end(&f);
+}
+
 static void test_verify(void)
 {
 	struct fixture f;
@@ -374,6 +402,7 @@ int main(int argc, char **argv)
 			g_test_add_data_func(path, GINT_TO_POINTER(v2), tests[i].run);
 		}
 	}
+	g_test_add_func("/cpu/fake/reweigh", test_reweigh);
 	g_test_add_func("/cpu/arithmetic", test_arithmetic);
 	g_test_add_func("/cpu/verify", test_verify);
 	g_test_add_func("/cpu/no-groups", test_no_groups);

@@ -217,8 +217,8 @@ static void wishes(void)
 	g_assert_cmpuint(vm->n_tasks, ==, 2);
 	g_assert_cmpuint(vm->weight, ==, 200);
 	g_assert_cmpint(vm->latency_ns, ==, 20 * MS);
-	g_assert_cmpint(vm->limit_ns, ==, 25 * MS);
-	g_assert_cmpint(vm->limit_period_ns, ==, 100 * MS);
+	g_assert_cmpint(vm->limit_ns, ==, 25 * MS / 2);
+	g_assert_cmpint(vm->limit_period_ns, ==, 50 * MS);
 	g_assert_cmpint(task->period_ns, ==, 20 * MS);
 	g_assert_cmpint(task->runtime_ns, ==, 4 * MS);
 }

@@ -7,6 +7,7 @@
 #define PER_MILLE   1000
 #define STEP_PART   50
 #define FORGET_PART 8
+#define SCALE_BITS  20
 #define LESS_MOST   1333 /* per mille: no less than three quarters of the weight */
 
 /* What the level alone gives, ns for a weight of 2^LEVEL_BITS; at most `most`. */
@@ -111,19 +112,41 @@ static int64_t lift(const struct scheduling_claim *claim, int64_t got_ns)
 	return factor;
 }
 
-uint32_t scheduling_correct(struct scheduling_share *share, const struct scheduling_claim *claim, int64_t got_ns,
-			    int64_t stretch_ns, bool latency)
+int64_t scheduling_correct(struct scheduling_share *share, const struct scheduling_claim *claim, int64_t got_ns,
+			   int64_t stretch_ns, bool latency)
 {
-	int64_t weight, change;
+	int64_t weight;
 
 	share->lag_ns = lag_after(share->lag_ns, claim, got_ns);
 	weight = corrected(reserving(claim), share->lag_ns, claim->due_ns, stretch_ns);
 	if (latency && share->lag_ns > -SCHEDULING_LAG_QUIET_NS)
 		weight *= lift(claim, got_ns);
+	return weight < 1 ? 1 : weight;
+}
+
+void scheduling_fit(int64_t *weights, const struct scheduling_claim *claims, size_t n)
+{
+	int64_t wished = 0, sum = 0, scale;
+
+	for (size_t i = 0; i < n; i++) {
+		wished += claims[i].weight;
+		sum += weights[i];
+	}
+	if (!sum)
+		return;
+	scale = (wished << SCALE_BITS) / sum;
+	for (size_t i = 0; i < n; i++)
+		weights[i] = (weights[i] * scale + (1 << (SCALE_BITS - 1))) >> SCALE_BITS;
+}
+
+uint32_t scheduling_take(struct scheduling_share *share, uint32_t wished, int64_t weight)
+{
+	int64_t change;
+
 	weight = weight < 1 ? 1 : weight > SCHEDULING_WEIGHT_MAX ? SCHEDULING_WEIGHT_MAX : weight;
 	change = weight > share->weight ? weight - share->weight : share->weight - weight;
-	if (share->wished != claim->weight || change > share->weight / STEP_PART)
+	if (share->wished != wished || change > share->weight / STEP_PART)
 		share->weight = (uint32_t)weight;
-	share->wished = claim->weight;
+	share->wished = wished;
 	return share->weight;
 }

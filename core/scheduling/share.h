@@ -43,8 +43,15 @@ struct scheduling_share {
 	uint32_t wished, weight; /* 0: not corrected yet */
 };
 
-/* scheduling_correct(share, claim, got_ns, stretch_ns, latency): the weight for the next stretch, 1 … SCHEDULING_WEIGHT_MAX.
- * claim: entitled, of the stretch that is over, 0 < stretch_ns; got_ns: what it ran of it. latency: it has a target. A
- * change of less than a fiftieth is not made, so that a balanced host is left alone. */
-uint32_t scheduling_correct(struct scheduling_share *share, const struct scheduling_claim *claim, int64_t got_ns,
-			    int64_t stretch_ns, bool latency);
+/* scheduling_correct(share, claim, got_ns, stretch_ns, latency): the weight that it should have for the next stretch, ≥ 1.
+ * claim: entitled, of the stretch that is over, 0 < stretch_ns; got_ns: what it ran of it. latency: it has a target. */
+int64_t scheduling_correct(struct scheduling_share *share, const struct scheduling_claim *claim, int64_t got_ns,
+			   int64_t stretch_ns, bool latency);
+
+/* scheduling_fit(weights, claims, n): scaled so that all together weigh what is wished: a correction takes from the others, and
+ * nothing from whoever else runs on the host. */
+void scheduling_fit(int64_t *weights, const struct scheduling_claim *claims, size_t n);
+
+/* scheduling_take(share, wished, weight): the weight to be at work, 1 … SCHEDULING_WEIGHT_MAX: the one that is, when it is about
+ * right: a change of less than a fiftieth is not made, so that a balanced host is left alone. */
+uint32_t scheduling_take(struct scheduling_share *share, uint32_t wished, int64_t weight);

@@ -70,6 +70,18 @@ static struct scheduling_claim claim_of(const struct scheduling_knobs *knobs, gi
 	return (struct scheduling_claim) { .weight = knobs->weight, .least_ns = reserved_ns, .most_ns = most };
 }
 
+static void correct(struct part *parts, const struct scheduling_claim *claims, guint n, gint64 stretch_ns)
+{
+	g_autofree gint64 *weights = g_new(gint64, MAX(n, 1));
+
+	for (guint i = 0; i < n; i++)
+		weights[i] = scheduling_correct(&parts[i].share->kept, &claims[i], parts[i].run_ns, stretch_ns,
+						parts[i].latency);
+	scheduling_fit(weights, claims, n);
+	for (guint i = 0; i < n; i++)
+		parts[i].knobs->weight = scheduling_take(&parts[i].share->kept, claims[i].weight, weights[i]);
+}
+
 static void take_part(struct cpu_shares *shares, const struct cpu_round_vm *vm, guint i, gint64 stretch_ns,
 		      GArray *parts, GArray *claims)
 {
@@ -133,11 +145,7 @@ void cpu_shares_correct(struct cpu_shares *shares, struct cpu_round *round, gint
 	for (guint i = 0; i < parts->len; i++)
 		pool_ns += g_array_index(parts, struct part, i).run_ns;
 	scheduling_entitle((struct scheduling_claim *)(void *)claims->data, claims->len, pool_ns);
-	for (guint i = 0; tells && i < parts->len; i++) {
-		struct part *part = &g_array_index(parts, struct part, i);
-
-		part->knobs->weight =
-			scheduling_correct(&part->share->kept, &g_array_index(claims, struct scheduling_claim, i),
-					   part->run_ns, stretch_ns, part->latency);
-	}
+	if (tells)
+		correct((struct part *)(void *)parts->data, (const struct scheduling_claim *)(const void *)claims->data,
+			parts->len, stretch_ns);
 }

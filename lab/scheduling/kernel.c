@@ -114,6 +114,7 @@ void lab_kernel_free(struct lab_kernel *kernel)
 	g_array_unref(kernel->fifo);
 	g_free(kernel->claims);
 	g_free(kernel->claimants);
+	g_free(kernel->corrected);
 	g_free(kernel->queue);
 	g_free(kernel->task);
 	g_free(kernel);
@@ -153,6 +154,7 @@ static void start(struct scheduling_system *system)
 	kernel->next_look_ns = SCHEDULING_CORRECT_NS;
 	kernel->claims = g_new(struct scheduling_claim, system->n_entities);
 	kernel->claimants = g_new(guint, system->n_entities);
+	kernel->corrected = g_new(gint64, system->n_entities);
 	kernel->n_queues = system->n_queues;
 	kernel->queue = g_new0(struct kernel_queue, system->n_queues);
 	for (guint i = 0; i < system->n_queues; i++) {

@@ -57,21 +57,22 @@ static void claim(struct scheduling_system *system, guint id, gint64 stretch_ns,
 			: 0;
 }
 
-static void correct(struct scheduling_system *system, guint id, const struct scheduling_claim *claim, gint64 stretch_ns)
+static void take(struct scheduling_system *system, guint id, guint wished, gint64 corrected)
 {
 	struct scheduling_entity *entity = &system->entities[id];
 	struct kernel_task *task = kernel_task(system, entity);
-	gint64 weight = scheduling_correct(&task->share, claim, task->got_ns, stretch_ns, entity->latency_ns > 0);
+	guint weight = scheduling_take(&task->share, wished, corrected);
+	gint64 extra = (gint64)weight - wished;
 
 	task->wanted_ns = task->got_ns = 0;
-	if ((gint64)lab_kernel_weight((guint)weight) == task->weight)
+	if ((gint64)lab_kernel_weight(weight) == task->weight)
 		return;
-	kernel_fair_reweight(system, entity, (gint64)lab_kernel_weight((guint)weight));
+	kernel_fair_reweight(system, entity, (gint64)lab_kernel_weight(weight));
 	if (task->wants_since_ns >= 0) {
-		kernel_of(system)->queue[task->queue].extra += weight - claim->weight - task->extra;
+		kernel_of(system)->queue[task->queue].extra += extra - task->extra;
 		scheduling_changed(system, entity);
 	}
-	task->extra = weight - claim->weight;
+	task->extra = extra;
 }
 
 void kernel_correct(struct scheduling_system *system)
@@ -89,6 +90,14 @@ void kernel_correct(struct scheduling_system *system)
 		pool_ns += kernel->task[i].got_ns;
 	}
 	scheduling_entitle(kernel->claims, n, pool_ns);
+	for (guint i = 0; i < n; i++) {
+		const struct scheduling_entity *entity = &system->entities[kernel->claimants[i]];
+		struct kernel_task *task = kernel_task(system, entity);
+
+		kernel->corrected[i] = scheduling_correct(&task->share, &kernel->claims[i], task->got_ns, stretch_ns,
+							  entity->latency_ns > 0);
+	}
+	scheduling_fit(kernel->corrected, kernel->claims, n);
 	for (guint i = 0; i < n; i++)
-		correct(system, kernel->claimants[i], &kernel->claims[i], stretch_ns);
+		take(system, kernel->claimants[i], kernel->claims[i].weight, kernel->corrected[i]);
 }

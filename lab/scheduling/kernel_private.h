@@ -80,6 +80,7 @@ struct lab_kernel {
 	gint64 next_look_ns;             /* of the loop around the kernel */
 	struct scheduling_claim *claims; /* its scratch, n_tasks long, as claimants */
 	guint *claimants;
+	gint64 *corrected;
 	GArray *fifo;                    /* guint: who is of that class */
 	GHashTable *given;               /* guint → struct scheduling_knobs * */
 	struct scheduling_system shadow; /* in which the strategy is asked */

@@ -79,12 +79,13 @@ static void test_corrects(void)
 	pass(&world, 100, (guint[]) { 50, 50, 0 }); /* due were 20 and 80 */
 	begin(&world, 2);
 	look(&world);
-	g_assert_cmpuint(weight(&world, 0), ==, 75);
-	g_assert_cmpuint(weight(&world, 1), >, 500);
+	g_assert_cmpuint(weight(&world, 0), <, 75);
+	g_assert_cmpuint(weight(&world, 1), >, 400);
+	g_assert_cmpuint(weight(&world, 0) + weight(&world, 1), ==, 500); /* nothing is taken from others */
 	pass(&world, 100, (guint[]) { 0, 100, 0 });
 	begin(&world, 2);
 	look(&world);
-	g_assert_cmpuint(weight(&world, 0), ==, 75); /* 10 ms of 30 are still owed */
+	g_assert_cmpuint(weight(&world, 0), <, 90); /* 10 ms of 30 are still owed */
 	world_close(&world);
 }
 
@@ -143,11 +144,9 @@ static void test_reserved_and_limited(void)
 	vm(&world, 1)->knobs->quota_ns = 20 * MS;
 	vm(&world, 1)->knobs->period_ns = 100 * MS;
 	look(&world);
-	/* By its weight it would have been due an eighth of 80 ms. */
-	g_assert_cmpuint(weight(&world, 0), >, 230);
-	g_assert_cmpuint(weight(&world, 0), <, 260);
-	for (guint k = 1; k < 3; k++)
-		g_assert_cmpuint(weight(&world, k), ==, vm(&world, k)->weight);
+	/* 30 and 50 are due to weights of 100 and 400: they weigh as 3 to 5. The limited one keeps its weight to the latter's. */
+	g_assert_cmpint(ABS((gint)weight(&world, 0) * 5 - (gint)weight(&world, 2) * 3), <, 10);
+	g_assert_cmpuint(weight(&world, 1), ==, weight(&world, 2));
 	world_close(&world);
 }
 

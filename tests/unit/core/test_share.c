@@ -114,7 +114,7 @@ static void test_long(void)
 }
 
 /* The weight after a stretch of ROUND_NS in which one of weight 100 was due so much and got so much, with that lag before. */
-static guint32 after(gint64 lag_ns, gint64 due_ns, gint64 got_ns)
+static gint64 after(gint64 lag_ns, gint64 due_ns, gint64 got_ns)
 {
 	struct scheduling_share share = { .lag_ns = lag_ns };
 	struct scheduling_claim claim = { .weight = 100, .most_ns = ROUND_NS, .due_ns = due_ns, .fair_ns = due_ns };
@@ -129,17 +129,17 @@ static void test_corrected(void)
 	struct scheduling_claim asleep = { .weight = 100 };
 
 	/* As wished while nothing is owed, or nothing is due. */
-	g_assert_cmpuint(after(0, 50 * MS, 50 * MS), ==, 100);
-	g_assert_cmpuint(after(0, 50 * MS, 49 * MS), ==, 100);
-	g_assert_cmpuint(after(400 * MS, 0, 0), ==, 100);
+	g_assert_cmpint(after(0, 50 * MS, 50 * MS), ==, 100);
+	g_assert_cmpint(after(0, 50 * MS, 49 * MS), ==, 100);
+	g_assert_cmpint(after(400 * MS, 0, 0), ==, 100);
 	/* Due half a CPU; 50 ms is what that is worth in the time of the gain: twice. Ahead, it is no less than three quarters. */
-	g_assert_cmpuint(after(0, 50 * MS, 0), ==, 200);
-	g_assert_cmpuint(after(0, 50 * MS, 60 * MS), ==, 83);
-	g_assert_cmpuint(after(0, 50 * MS, 100 * MS), ==, 75);
-	g_assert_cmpuint(after(30 * MS, 50 * MS, 30 * MS), ==, 200);
+	g_assert_cmpint(after(0, 50 * MS, 0), ==, 200);
+	g_assert_cmpint(after(0, 50 * MS, 60 * MS), ==, 83);
+	g_assert_cmpint(after(0, 50 * MS, 100 * MS), ==, 75);
+	g_assert_cmpint(after(30 * MS, 50 * MS, 30 * MS), ==, 200);
 	/* Bounded. */
-	g_assert_cmpuint(after(500 * MS, MS, 0), ==, 400);
-	g_assert_cmpuint(after(-500 * MS, 1, ROUND_NS), ==, 75);
+	g_assert_cmpint(after(500 * MS, MS, 0), ==, 400);
+	g_assert_cmpint(after(-500 * MS, 1, ROUND_NS), ==, 75);
 	for (guint i = 0; i < 100; i++)
 		scheduling_correct(&share, &claim, 0, ROUND_NS, FALSE);
 	g_assert_cmpint(share.lag_ns, ==, SCHEDULING_LAG_MAX_NS);
@@ -150,14 +150,26 @@ static void test_corrected(void)
 	for (guint i = 0; i < 100; i++)
 		scheduling_correct(&share, &asleep, 0, ROUND_NS, FALSE);
 	g_assert_cmpint(share.lag_ns, >, -MS);
-	/* Small changes are not made, a new wish is. */
-	share = (struct scheduling_share) { .wished = 1000, .weight = 1000 };
-	claim = (struct scheduling_claim) {
-		.weight = 1000, .most_ns = ROUND_NS, .due_ns = ROUND_NS, .fair_ns = ROUND_NS
-	};
-	g_assert_cmpuint(scheduling_correct(&share, &claim, ROUND_NS * 985 / 1000, ROUND_NS, FALSE), ==, 1000);
-	claim.weight = 1001;
-	g_assert_cmpuint(scheduling_correct(&share, &claim, ROUND_NS, ROUND_NS, FALSE), !=, 1000);
+}
+
+static void test_fit_and_take(void)
+{
+	struct scheduling_share share = { .wished = 1000, .weight = 1000 };
+	struct scheduling_claim claims[] = { { .weight = 100 }, { .weight = 300 }, { .weight = 400 } };
+	gint64 weights[] = { 400, 600, 600 };
+
+	/* Together they weigh what is wished, and to each other what they are to. */
+	scheduling_fit(weights, claims, 3);
+	g_assert_cmpint(weights[0], ==, 200);
+	g_assert_cmpint(weights[1], ==, 300);
+	g_assert_cmpint(weights[2], ==, 300);
+	scheduling_fit(weights, claims, 0);
+	/* Small changes are not made, a new wish is; never beyond what the kernel takes. */
+	g_assert_cmpuint(scheduling_take(&share, 1000, 1019), ==, 1000);
+	g_assert_cmpuint(scheduling_take(&share, 1000, 1021), ==, 1021);
+	g_assert_cmpuint(scheduling_take(&share, 1001, 1020), ==, 1020);
+	g_assert_cmpuint(scheduling_take(&share, 1001, 0), ==, 1);
+	g_assert_cmpuint(scheduling_take(&share, 1001, 1 << 20), ==, SCHEDULING_WEIGHT_MAX);
 }
 
 /* Reserved is seven times what the weight gives: it weighs so much more, so that the weights are as what is due. */
@@ -170,13 +182,13 @@ static void test_reserved(void)
 	scheduling_entitle(claims, 2, ROUND_NS);
 	g_assert_cmpint(claims[0].due_ns, ==, 70 * MS);
 	g_assert_cmpint(ABS(claims[0].fair_ns - 10 * MS), <, 10);
-	g_assert_cmpint(ABS((gint64)scheduling_correct(&share, &claims[0], 70 * MS, ROUND_NS, FALSE) - 700), <=, 1);
+	g_assert_cmpint(ABS(scheduling_correct(&share, &claims[0], 70 * MS, ROUND_NS, FALSE) - 700), <=, 1);
 	/* Beside the greatest weight. */
 	claims[0].weight = 1;
 	claims[1].weight = SCHEDULING_WEIGHT_MAX;
 	share = (struct scheduling_share) { 0 };
 	scheduling_entitle(claims, 2, ROUND_NS);
-	g_assert_cmpuint(scheduling_correct(&share, &claims[0], 70 * MS, ROUND_NS, FALSE), ==, SCHEDULING_WEIGHT_MAX);
+	g_assert_cmpint(scheduling_correct(&share, &claims[0], 70 * MS, ROUND_NS, FALSE), ==, SCHEDULING_WEIGHT_MAX);
 }
 
 /* With a latency target: weighs as much more as it uses less than its share, until it uses more. */
@@ -190,21 +202,21 @@ static void test_lift(void)
 	g_assert_cmpint(claims[0].due_ns, ==, 3 * MS);
 	g_assert_cmpint(claims[0].fair_ns, >, 10 * MS);
 	g_assert_cmpint(claims[0].fair_ns, <, 11 * MS);
-	g_assert_cmpuint(scheduling_correct(&share, &claims[0], 3 * MS, ROUND_NS, FALSE), ==, 100);
-	g_assert_cmpuint(scheduling_correct(&share, &claims[0], 3 * MS, ROUND_NS, TRUE), ==, 200);
+	g_assert_cmpint(scheduling_correct(&share, &claims[0], 3 * MS, ROUND_NS, FALSE), ==, 100);
+	g_assert_cmpint(scheduling_correct(&share, &claims[0], 3 * MS, ROUND_NS, TRUE), ==, 200);
 	claims[0].most_ns = claims[0].due_ns = MS / 100;
-	g_assert_cmpuint(scheduling_correct(&share, &claims[0], MS / 100, ROUND_NS, TRUE), ==, 1600);
+	g_assert_cmpint(scheduling_correct(&share, &claims[0], MS / 100, ROUND_NS, TRUE), ==, 1600);
 	/* It turns out to be a hog: no lift, and it is ahead. */
 	claims[0].most_ns = ROUND_NS;
 	scheduling_entitle(claims, 2, ROUND_NS);
-	g_assert_cmpuint(scheduling_correct(&share, &claims[0], 60 * MS, ROUND_NS, TRUE), ==, 75);
+	g_assert_cmpint(scheduling_correct(&share, &claims[0], 60 * MS, ROUND_NS, TRUE), ==, 75);
 	g_assert_cmpint(share.lag_ns, <, -49 * MS);
 	/* Nobody is in its way: the bound holds, and nothing overflows. */
 	claims[0].most_ns = MS;
 	claims[1].most_ns = 0;
 	share = (struct scheduling_share) { 0 };
 	scheduling_entitle(claims, 2, ROUND_NS);
-	g_assert_cmpuint(scheduling_correct(&share, &claims[0], MS, ROUND_NS, TRUE), ==, 1600);
+	g_assert_cmpint(scheduling_correct(&share, &claims[0], MS, ROUND_NS, TRUE), ==, 1600);
 }
 
 /* Two CPUs whose vCPUs stay where they are, unless the weights of one exceed the other's by a quarter: then the lightest of the
@@ -235,7 +247,7 @@ static void test_converges(void)
 			gint64 ran = ROUND_NS * weight[i] / sum[cpu[i]];
 
 			got[i] += ran;
-			weight[i] = scheduling_correct(&share[i], &claims[i], ran, ROUND_NS, FALSE);
+			weight[i] = (guint32)scheduling_correct(&share[i], &claims[i], ran, ROUND_NS, FALSE);
 			if (cpu[i] == heavy && (lightest == N || weight[i] < weight[lightest]))
 				lightest = i;
 		}
@@ -257,6 +269,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/share/random", test_random);
 	g_test_add_func("/share/long", test_long);
 	g_test_add_func("/share/corrected", test_corrected);
+	g_test_add_func("/share/fit-and-take", test_fit_and_take);
 	g_test_add_func("/share/reserved", test_reserved);
 	g_test_add_func("/share/lift", test_lift);
 	g_test_add_func("/share/converges", test_converges);

@@ -115,6 +115,7 @@ static void agendas_init(struct engine *engine)
 
 	agenda_init(&engine->ends, system->n_cpus);
 	agenda_init(&engine->timers, system->n_entities);
+	wheel_init(&engine->wakes, system->n_entities);
 	engine->next_tick_ns = engine->ops->tick_ns > 0 ? engine->ops->tick_ns : AGENDA_NEVER;
 	engine->next_balance_ns = balances ? ENGINE_BALANCE_NS : AGENDA_NEVER;
 	for (guint i = 0; i < system->n_entities; i++)
@@ -197,7 +198,7 @@ void engine_free(struct engine *engine)
 	}
 	agenda_clear(&engine->ends);
 	agenda_clear(&engine->timers);
-	g_free(engine->wakes.entry);
+	wheel_clear(&engine->wakes);
 	plan_clear(&engine->plan);
 	g_free(engine->lock);
 	g_free(engine->barrier);

@@ -215,10 +215,10 @@ static void windows_turn(struct engine *engine)
 /* What is next, and when. At equal times in this order. */
 enum event { EVENT_CPU, EVENT_TIMER, EVENT_WAKE, EVENT_TICK, EVENT_BALANCE };
 
-static inline enum event event_next(const struct engine *engine, gint64 *at_ns)
+static inline enum event event_next(struct engine *engine, gint64 *at_ns)
 {
 	gint64 end = agenda_next(&engine->ends), timer = agenda_next(&engine->timers);
-	gint64 wake = engine->wakes.n ? heap_key(engine->wakes.entry[0]) : AGENDA_NEVER;
+	gint64 wake = wheel_next(&engine->wakes, AGENDA_NEVER);
 	gint64 due = MIN(engine->next_tick_ns, engine->next_balance_ns);
 	gint64 next = MIN(MIN(end, timer), MIN(wake, due));
 
@@ -242,7 +242,7 @@ static inline void event_make(struct engine *engine, enum event event)
 		timer_event(engine, agenda_slot(&engine->timers));
 		break;
 	case EVENT_WAKE:
-		engine_wake(engine, (guint)heap_order(engine->wakes.entry[0]));
+		engine_wake(engine, wheel_pop(&engine->wakes));
 		break;
 	case EVENT_TICK:
 		tick_event(engine);

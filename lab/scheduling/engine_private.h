@@ -34,6 +34,7 @@
 #include "lab/scheduling/engine.h"
 #include "lab/scheduling/line.h"
 #include "lab/scheduling/plan.h"
+#include "lab/scheduling/wheel.h"
 
 #define NONE       SCHEDULING_NO_CPU                         /* of tasks as of CPUs */
 #define SPIN_NS    (G_MAXINT64 / 4)                          /* what is left to one that spins */
@@ -117,7 +118,7 @@ struct engine {
 	struct scheduling_system system;
 	struct strategy_values values;
 	struct agenda ends, timers; /* of CPUs, of entities */
-	struct heap wakes;          /* of those ASLEEP that wake by time: when, who */
+	struct wheel wakes;         /* of those ASLEEP that wake by time */
 	gint64 next_tick_ns, next_balance_ns, horizon_ns, window_end_ns;
 	struct runner *runner;
 	struct engine_task *task;
@@ -162,7 +163,7 @@ static inline void bit_clear(guint64 *bits, guint i)
 static inline void engine_sleep(struct engine *engine, guint id, gint64 until_ns)
 {
 	if (until_ns != AGENDA_NEVER)
-		heap_push(&engine->wakes, heap_entry_of(until_ns, id));
+		wheel_push(&engine->wakes, id, until_ns);
 }
 
 /* The wait of a QUEUED or HELD one is added up, and begins anew. */

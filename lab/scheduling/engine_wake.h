@@ -168,7 +168,6 @@ static inline void engine_wake(struct engine *engine, guint id)
 	gint64 now = engine->system.now_ns;
 	gboolean first = !runner->begun;
 
-	heap_remove(&engine->wakes, 0);
 	if (runner->state != RUNNER_ASLEEP)
 		return;
 	if (first) {

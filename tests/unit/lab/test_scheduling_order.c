@@ -1,8 +1,9 @@
-/* What the simulator keeps in order, the waiting line with its heap and the agenda, against arrays that are searched. */
+/* What the simulator keeps in order, the waiting line with its heap, the agenda and the sleepers, against arrays that are searched. */
 #include <glib.h>
 
 #include "lab/scheduling/agenda.h"
 #include "lab/scheduling/line.h"
+#include "lab/scheduling/wheel.h"
 
 #define MOST  300
 #define STEPS 20000
@@ -103,6 +104,53 @@ static void agenda(void)
 	}
 }
 
+static guint earliest(const gint64 *time, guint n)
+{
+	guint first = 0;
+
+	for (guint i = 1; i < n; i++)
+		if (time[i] < time[first])
+			first = i;
+	return first;
+}
+
+/* Sleeps of the length `most` says, which changes now and then, so that parts get longer and shorter; now and then one at
+ * once, or nobody sleeps at all. */
+static void wheel_round(GRand *random, guint n)
+{
+	g_autofree gint64 *time = g_new(gint64, n);
+	struct wheel wheel;
+	gint64 now = 0, most = 1000;
+
+	wheel_init(&wheel, n);
+	for (guint i = 0; i < n; i++)
+		time[i] = G_MAXINT64;
+	for (guint step = 0; step < 20000; step++) {
+		guint id = (guint)g_rand_int_range(random, 0, (gint32)n), first = earliest(time, n);
+
+		g_assert_cmpint(wheel_next(&wheel, G_MAXINT64), ==, time[first]);
+		if (step % 4000 == 0)
+			most = G_GINT64_CONSTANT(1) << g_rand_int_range(random, 4, 45);
+		if (time[id] == G_MAXINT64 && step % 1000 < 900) {
+			time[id] = now + (step % 5 ? (gint64)(g_rand_double(random) * (double)most) : 0);
+			wheel_push(&wheel, id, time[id]);
+		} else if (time[first] != G_MAXINT64) {
+			now = time[first];
+			g_assert_cmpuint(wheel_pop(&wheel), ==, first);
+			time[first] = G_MAXINT64;
+		}
+	}
+	wheel_clear(&wheel);
+}
+
+static void wheel(void)
+{
+	g_autoptr(GRand) random = g_rand_new_with_seed(seed);
+
+	for (guint round = 0; round < 8; round++)
+		wheel_round(random, (guint)g_rand_int_range(random, 1, 400));
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
@@ -110,5 +158,6 @@ int main(int argc, char **argv)
 	g_test_message("seed %u", seed);
 	g_test_add_func("/scheduling/order/line", waiting_line);
 	g_test_add_func("/scheduling/order/agenda", agenda);
+	g_test_add_func("/scheduling/order/wheel", wheel);
 	return g_test_run();
 }

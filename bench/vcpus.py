@@ -93,7 +93,7 @@ class Crowd:
     """The VMs of one platform. vms: [(name, "hog" or "waker", wishes)]. Stopped (SIGSTOP) but inside running()."""
 
     def __init__(self, build, name, vms, kind, strategy=None):
-        self.polder = peers.Polder(build, environment={"POLDER_ACCELERATOR": kind})
+        self.polder = peers.Polder(build, environment={"POLDER_ACCELERATOR": kind, "POLDER_CPU_CORRECTION": "1"})
         self.name, self.vms, self.kind, self.pids, self.threads = name, vms, kind, {}, {}
         try:
             self.fill(strategy)

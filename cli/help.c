@@ -18,6 +18,8 @@ const struct fact common_statuses[] = {
 const struct fact environment[] = {
 	{ "POLDER_SOCKET", "As --socket." },
 	{ "POLDER_ROOT", "As --root." },
+	{ "POLDER_CPU_CORRECTION",
+	  "1: a daemon that is started corrects vCPU weights by what was got (experimental)." },
 	{ "POLDER_ACCELERATOR", "kvm or tcg, whatever a daemon's self-test of KVM says when it starts." },
 	{ "POLDER_NO_START", "When set, no daemon is started." },
 	{ NULL, NULL },

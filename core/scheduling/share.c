@@ -5,7 +5,7 @@
 #define LEVEL_BITS  8 /* of the level are a fraction of a nanosecond: 400 days at weight 1 still fit */
 #define LEVEL_MAX   INT64_MAX
 #define PER_MILLE   1000
-#define STEP_PART   50
+#define STEP_PART   10
 #define FORGET_PART 8
 #define SCALE_BITS  20
 #define LESS_MOST   1333 /* per mille: no less than three quarters of the weight */
@@ -122,6 +122,15 @@ int64_t scheduling_correct(struct scheduling_share *share, const struct scheduli
 	if (latency && share->lag_ns > -SCHEDULING_LAG_QUIET_NS)
 		weight *= lift(claim, got_ns);
 	return weight < 1 ? 1 : weight;
+}
+
+bool scheduling_contended(const struct scheduling_claim *claims, size_t n, int64_t pool_ns)
+{
+	int64_t left = pool_ns + pool_ns / 4;
+
+	for (size_t i = 0; i < n; i++)
+		left -= claims[i].most_ns;
+	return left < 0;
 }
 
 void scheduling_fit(int64_t *weights, const struct scheduling_claim *claims, size_t n)

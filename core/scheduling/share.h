@@ -30,9 +30,9 @@ void scheduling_entitle(struct scheduling_claim *claims, size_t n, int64_t capac
  * woken, it comes first, and owes little for having run. Should it begin to use more, the lift is gone at the next
  * correction, and what it took too much is its lag (a bounded form of borrowed virtual time: K. Duda, D. Cheriton, SOSP
  * 1999). */
-#define SCHEDULING_LAG_MAX_NS   500000000 /* more is forgotten: what could not be helped is not made good for ever */
+#define SCHEDULING_LAG_MAX_NS   100000000 /* more is forgotten: what could not be helped is not made good for long */
 #define SCHEDULING_LAG_GAIN_NS  100000000 /* behind by as much as it is due in this time: twice the weight */
-#define SCHEDULING_LAG_QUIET_NS 2000000   /* less is the counters' own grain */
+#define SCHEDULING_LAG_QUIET_NS 5000000   /* less is the counters' own grain */
 #define SCHEDULING_LAG_FACTOR   4         /* behind: at most so many times the weight; ahead: at least three quarters */
 #define SCHEDULING_LIFT_MAX     16
 #define SCHEDULING_CORRECT_NS   100000000 /* from one correction to the next */
@@ -48,10 +48,15 @@ struct scheduling_share {
 int64_t scheduling_correct(struct scheduling_share *share, const struct scheduling_claim *claim, int64_t got_ns,
 			   int64_t stretch_ns, bool latency);
 
+/* scheduling_contended(claims, n, pool_ns): they wanted more than a quarter beyond the pool_ns they got in all. Otherwise their waits
+ * are of others' making, or chance: then nobody is behind, and no weight is to change for it (lag_ns 0, got_ns = due_ns).
+ * Kernels take every change of a weight for a reason to place the whole group anew, to the cost of whoever else runs. */
+bool scheduling_contended(const struct scheduling_claim *claims, size_t n, int64_t pool_ns);
+
 /* scheduling_fit(weights, claims, n): scaled so that all together weigh what is wished: a correction takes from the others, and
  * nothing from whoever else runs on the host. */
 void scheduling_fit(int64_t *weights, const struct scheduling_claim *claims, size_t n);
 
 /* scheduling_take(share, wished, weight): the weight to be at work, 1 … SCHEDULING_WEIGHT_MAX: the one that is, when it is about
- * right: a change of less than a fiftieth is not made, so that a balanced host is left alone. */
+ * right: a change of less than a tenth is not made, so that a balanced host is left alone. */
 uint32_t scheduling_take(struct scheduling_share *share, uint32_t wished, int64_t weight);

@@ -288,10 +288,12 @@ void cpu_round_run(struct cpu_round *round)
 	if (!round->vms->len || (!round->apply && !round->read))
 		return;
 	project_all(round);
-	read_usage(round);
+	if (round->read || round->shares)
+		read_usage(round);
 	if (!round->apply)
 		return;
-	cpu_shares_correct(round->shares, round, g_get_monotonic_time() * 1000);
+	if (round->shares)
+		cpu_shares_correct(round->shares, round, g_get_monotonic_time() * 1000);
 	for (guint i = 0; i < round->vms->len; i++)
 		apply(round, round->vms->pdata[i]);
 }

@@ -29,7 +29,7 @@ struct cpu_record;
 struct cpu_round {
 	/* in */
 	struct cpu **cpu;          /* the host's; made by the first round, which also repairs */
-	struct cpu_shares *shares; /* what came of weights so far; borrowed */
+	struct cpu_shares *shares; /* what came of weights so far; borrowed. NULL: not corrected */
 	const char *run;           /* directory of the run directories */
 	const struct scheduling_strategy *strategy;
 	const struct strategy_values *values;

@@ -70,6 +70,14 @@ static struct scheduling_claim claim_of(const struct scheduling_knobs *knobs, gi
 	return (struct scheduling_claim) { .weight = knobs->weight, .least_ns = reserved_ns, .most_ns = most };
 }
 
+static void calm(struct part *parts, const struct scheduling_claim *claims, guint n)
+{
+	for (guint i = 0; i < n; i++) {
+		parts[i].share->kept.lag_ns = 0;
+		parts[i].run_ns = claims[i].due_ns;
+	}
+}
+
 static void correct(struct part *parts, const struct scheduling_claim *claims, guint n, gint64 stretch_ns)
 {
 	g_autofree gint64 *weights = g_new(gint64, MAX(n, 1));
@@ -145,6 +153,9 @@ void cpu_shares_correct(struct cpu_shares *shares, struct cpu_round *round, gint
 	for (guint i = 0; i < parts->len; i++)
 		pool_ns += g_array_index(parts, struct part, i).run_ns;
 	scheduling_entitle((struct scheduling_claim *)(void *)claims->data, claims->len, pool_ns);
+	if (!scheduling_contended((const struct scheduling_claim *)(const void *)claims->data, claims->len, pool_ns))
+		calm((struct part *)(void *)parts->data, (const struct scheduling_claim *)(const void *)claims->data,
+		     claims->len);
 	if (tells)
 		correct((struct part *)(void *)parts->data, (const struct scheduling_claim *)(const void *)claims->data,
 			parts->len, stretch_ns);

@@ -84,9 +84,8 @@ static const struct strategy_parameter parameters[] = {
 	[LAB_KERNEL_CORRECT] = { .name = "correct",
 				 .type = STRATEGY_CHOICE,
 				 .choices = switch_names,
-				 .initial = 1,
 				 .doc = "weights are corrected every 100 ms by what came of them, as hosts' agents "
-					"do" },
+					"do with POLDER_CPU_CORRECTION=1" },
 };
 static_assert(G_N_ELEMENTS(parameters) == LAB_KERNEL_PARAMETERS, "every parameter is declared");
 

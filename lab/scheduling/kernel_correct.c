@@ -90,6 +90,11 @@ void kernel_correct(struct scheduling_system *system)
 		pool_ns += kernel->task[i].got_ns;
 	}
 	scheduling_entitle(kernel->claims, n, pool_ns);
+	if (!scheduling_contended(kernel->claims, n, pool_ns))
+		for (guint i = 0; i < n; i++) {
+			kernel->task[kernel->claimants[i]].share.lag_ns = 0;
+			kernel->task[kernel->claimants[i]].got_ns = kernel->claims[i].due_ns;
+		}
 	for (guint i = 0; i < n; i++) {
 		const struct scheduling_entity *entity = &system->entities[kernel->claimants[i]];
 		struct kernel_task *task = kernel_task(system, entity);

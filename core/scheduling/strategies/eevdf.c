@@ -158,7 +158,7 @@ static void project(const struct scheduling_system *system, const struct schedul
 	scheduling_knobs_init(entity, knobs);
 	knobs->slice_ns = request_of(system, entity);
 	knobs->exactness = entity->runtime_ns ? SCHEDULING_APPROXIMATE : SCHEDULING_EXACT;
-	knobs->lost = entity->runtime_ns ? "the reservation's period: its weight is raised until it has it" : NULL;
+	knobs->lost = entity->runtime_ns ? "the reservation: admitted, but only its weight stands for it" : NULL;
 }
 
 const struct scheduling_strategy strategy_eevdf = {

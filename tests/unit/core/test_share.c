@@ -130,7 +130,7 @@ static void test_corrected(void)
 
 	/* As wished while nothing is owed, or nothing is due. */
 	g_assert_cmpint(after(0, 50 * MS, 50 * MS), ==, 100);
-	g_assert_cmpint(after(0, 50 * MS, 49 * MS), ==, 100);
+	g_assert_cmpint(after(0, 50 * MS, 46 * MS), ==, 100);
 	g_assert_cmpint(after(400 * MS, 0, 0), ==, 100);
 	/* Due half a CPU; 50 ms is what that is worth in the time of the gain: twice. Ahead, it is no less than three quarters. */
 	g_assert_cmpint(after(0, 50 * MS, 0), ==, 200);
@@ -164,9 +164,15 @@ static void test_fit_and_take(void)
 	g_assert_cmpint(weights[1], ==, 300);
 	g_assert_cmpint(weights[2], ==, 300);
 	scheduling_fit(weights, claims, 0);
+	/* Two that want 200 ms between them. */
+	claims[0].most_ns = claims[1].most_ns = 100 * MS;
+	g_assert_true(scheduling_contended(claims, 3, 100 * MS));
+	g_assert_true(scheduling_contended(claims, 3, 159 * MS));
+	g_assert_false(scheduling_contended(claims, 3, 161 * MS));
+	g_assert_false(scheduling_contended(claims, 3, 200 * MS));
 	/* Small changes are not made, a new wish is; never beyond what the kernel takes. */
-	g_assert_cmpuint(scheduling_take(&share, 1000, 1019), ==, 1000);
-	g_assert_cmpuint(scheduling_take(&share, 1000, 1021), ==, 1021);
+	g_assert_cmpuint(scheduling_take(&share, 1000, 1090), ==, 1000);
+	g_assert_cmpuint(scheduling_take(&share, 1000, 1110), ==, 1110);
 	g_assert_cmpuint(scheduling_take(&share, 1001, 1020), ==, 1020);
 	g_assert_cmpuint(scheduling_take(&share, 1001, 0), ==, 1);
 	g_assert_cmpuint(scheduling_take(&share, 1001, 1 << 20), ==, SCHEDULING_WEIGHT_MAX);
